@@ -42,7 +42,7 @@ export class ProxyClient {
   }
 }
 
-export type RuleOptions = Pick<RuleSpec, 'skip' | 'every' | 'times'>;
+export type RuleOptions = Pick<RuleSpec, 'skip' | 'every' | 'times' | 'oncePerObject'>;
 
 export class ProxyListener {
   readonly name: string;

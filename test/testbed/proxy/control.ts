@@ -126,7 +126,8 @@ function ruleState(state: ProxyState, rule: Rule): RuleState {
   let streams = 0;
   for (const stream of state.listeners.get(rule.spec.listener)?.streams ?? [])
     if (stream.rules.has(rule.id)) streams += 1;
-  return { ...rule, streams };
+  const { id, spec, seen, hits } = rule;
+  return { id, spec, seen, hits, streams };
 }
 
 /** Each held request is reported once. */

@@ -48,7 +48,7 @@ export interface HeldRequest {
   request: RequestRecord;
 }
 
-export interface RuleState extends Rule {
+export interface RuleState extends Omit<Rule, 'met'> {
   /** Open watches that the rule has frozen or that it feeds from a mark. */
   streams: number;
 }

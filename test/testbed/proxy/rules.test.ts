@@ -65,4 +65,10 @@ describe('strike', () => {
     };
     expect(Array.from(want, () => (strike(rule) ? 'x' : '.')).join('')).toBe(want);
   });
+
+  test('strikes each object once if asked to', () => {
+    const spec: RuleSpec = { listener: 'a', match: {}, fault: { kind: 'reset' }, oncePerObject: true };
+    const rule: Rule = { id: '1', seen: 0, hits: 0, spec };
+    expect(['a', 'b', 'a', 'b', 'c'].map((key) => strike(rule, key))).toEqual([true, true, false, false, true]);
+  });
 });

@@ -58,6 +58,8 @@ export interface RuleSpec {
   listener: string;
   match: Match;
   fault: Fault;
+  /** Only the first match of each object (verb, resource, subresource, namespace, name) counts. */
+  oncePerObject?: boolean;
   /** Matches that pass unharmed first; default 0. */
   skip?: number;
   /** Only each so-many-th match after those; default 1. */
@@ -72,6 +74,8 @@ export interface Rule {
   spec: RuleSpec;
   seen: number;
   hits: number;
+  /** Objects met, for `oncePerObject`. */
+  met?: Set<string>;
 }
 
 const globs = new Map<string, RegExp>();
@@ -126,9 +130,19 @@ export function matchesEvent(match: EventMatch, event: WatchEvent): boolean {
   );
 }
 
-/** Counts one match and says whether the fault strikes this time. */
-export function strike(rule: Rule): boolean {
-  const { skip = 0, every = 1, times = Number.POSITIVE_INFINITY } = rule.spec;
+/** One object under one verb. */
+export function objectKey({ verb, group, resource, subresource, namespace, name }: RequestInfo): string {
+  return [verb, group, resource, subresource, namespace, name].join('/');
+}
+
+/** Counts one match and says whether the fault strikes this time; `key` tells the object, for `oncePerObject`. */
+export function strike(rule: Rule, key = ''): boolean {
+  const { skip = 0, every = 1, times = Number.POSITIVE_INFINITY, oncePerObject = false } = rule.spec;
+  if (oncePerObject) {
+    rule.met ??= new Set();
+    if (rule.met.has(key)) return false;
+    rule.met.add(key);
+  }
   rule.seen += 1;
   const turn = rule.seen - skip;
   if (turn < 1 || turn % every !== 0 || rule.hits >= times) return false;

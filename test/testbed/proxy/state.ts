@@ -5,7 +5,16 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Agent } from 'node:https';
 import type { HeldRequest, ListenerSpec, RequestRecord } from './protocol.ts';
 import { parseRequest, type RequestInfo } from './request.ts';
-import { type Fault, isEventFault, isStreamFault, matchesRequest, type Rule, type RuleSpec, strike } from './rules.ts';
+import {
+  type Fault,
+  isEventFault,
+  isStreamFault,
+  matchesRequest,
+  objectKey,
+  type Rule,
+  type RuleSpec,
+  strike,
+} from './rules.ts';
 
 /** The real API server. */
 export interface Upstream {
@@ -100,7 +109,7 @@ export class ProxyState {
       const { fault, match } = rule.spec;
       if (rule.spec.listener !== listener || isEventFault(fault)) continue;
       if (isStreamFault(fault) && (info.verb !== 'watch' || (fault.scope ?? 'open') === 'open')) continue;
-      if (matchesRequest(match, info, client) && strike(rule)) found.push({ fault, rule });
+      if (matchesRequest(match, info, client) && strike(rule, objectKey(info))) found.push({ fault, rule });
     }
     if (found.length > 0) this.changed();
     return found;

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the testbed keeps what the tests need on this machine.
+import path from 'node:path';
+
+export const repository = path.resolve(import.meta.dirname, '../../..');
+/** What `make testbed` wrote; a developer may point the tests at another cluster. */
+export const kubeconfigFile = process.env.QUORATE_KUBECONFIG ?? path.join(repository, '.testbed/kubeconfig');
+export const bin = path.join(repository, '.testbed/bin');
