@@ -1,0 +1,3 @@
+module testbed.quorate.dev/pause
+
+go 1.26.0
