@@ -55,6 +55,8 @@ export class Members {
   private readonly access: KubeAccess;
   private channels = new Map<string, MemberChannel>();
   private readonly stopped = new AbortController();
+  /** Why the list is not fresh, or empty; `''` if it is neither. */
+  problem = 'no member pod was looked up yet';
 
   constructor(spec: RecorderSpec, access: KubeAccess) {
     this.spec = spec;
@@ -65,7 +67,9 @@ export class Members {
   async run(): Promise<void> {
     const { signal } = this.stopped;
     while (!signal.aborted) {
-      await this.refresh().catch(() => undefined);
+      await this.refresh().catch((error: unknown) => {
+        this.problem = String(error);
+      });
       await delay(250, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -95,6 +99,7 @@ export class Members {
     }
     for (const [name, channel] of this.channels) if (next.get(name) !== channel) closeChannel(channel);
     this.channels = next;
+    this.problem = next.size === 0 ? 'no member pod has an address' : '';
   }
 
   private dial(name: string, address: string): MemberChannel {

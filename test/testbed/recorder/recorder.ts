@@ -51,7 +51,7 @@ export class Recorder {
       revision: String(this.revision),
       ...(this.lastAck === undefined ? {} : { sinceLastAckMs: now - this.lastAck }),
       longestGapMs: this.longestGapMs,
-      lastError: this.lastError,
+      lastError: this.lastError || this.members.problem,
     };
   }
 
