@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one table of etcd errors: gRPC status and etcd's own text to a code, and each code to a class.
+import { status } from '@grpc/grpc-js';
+
+/** `retryable`: the same call may succeed later; `conflict`: read the state again first; `terminal`: it never will. */
+export type EtcdErrorClass = 'retryable' | 'terminal' | 'conflict';
+
+const CLASSES = {
+  Unavailable: 'retryable',
+  DeadlineExceeded: 'retryable',
+  NoLeader: 'retryable',
+  PermissionDenied: 'terminal',
+  Unauthenticated: 'terminal',
+  NotFound: 'conflict',
+  FailedPrecondition: 'conflict',
+  ResourceExhausted: 'retryable',
+  DataCorrupt: 'terminal',
+  Cancelled: 'retryable',
+  Unknown: 'retryable',
+} as const satisfies Record<string, EtcdErrorClass>;
+
+export type EtcdErrorCode = keyof typeof CLASSES;
+
+/** etcd's own sentences, because one gRPC status stands for several situations. The first match wins. */
+const TEXTS: readonly (readonly [RegExp, EtcdErrorCode])[] = [
+  [/etcdserver: no leader/, 'NoLeader'],
+  [/etcdserver: request timed out/, 'DeadlineExceeded'],
+  [/etcdserver: corrupt cluster/, 'DataCorrupt'],
+  [
+    /etcdserver: (not leader|bad leader transferee|rpc not supported for learner|unhealthy cluster)/,
+    'FailedPrecondition',
+  ],
+  [/etcdserver: mvcc: (required revision|future)/, 'FailedPrecondition'],
+  // grpc-js reports a failed handshake as UNAVAILABLE: only the text tells it from a member that is down.
+  [/certificate|SSL alert|ssl\/tls alert|tlsv1 alert|tlsv13 alert|Hostname\/IP does not match/i, 'Unauthenticated'],
+];
+
+const STATUSES: Readonly<Partial<Record<status, EtcdErrorCode>>> = {
+  [status.CANCELLED]: 'Cancelled',
+  [status.INVALID_ARGUMENT]: 'FailedPrecondition',
+  [status.DEADLINE_EXCEEDED]: 'DeadlineExceeded',
+  [status.NOT_FOUND]: 'NotFound',
+  [status.ALREADY_EXISTS]: 'FailedPrecondition',
+  [status.PERMISSION_DENIED]: 'PermissionDenied',
+  [status.RESOURCE_EXHAUSTED]: 'ResourceExhausted',
+  [status.FAILED_PRECONDITION]: 'FailedPrecondition',
+  [status.ABORTED]: 'FailedPrecondition',
+  [status.OUT_OF_RANGE]: 'FailedPrecondition',
+  [status.UNAVAILABLE]: 'Unavailable',
+  [status.DATA_LOSS]: 'DataCorrupt',
+  [status.UNAUTHENTICATED]: 'Unauthenticated',
+};
+
+export class EtcdError extends Error {
+  override readonly name = 'EtcdError';
+  readonly code: EtcdErrorCode;
+  readonly class: EtcdErrorClass;
+
+  constructor(code: EtcdErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.class = CLASSES[code];
+  }
+
+  /**
+   * Any failure of a call as an EtcdError, with the failure as its cause. The status is read from grpc-js's message
+   * (`14 UNAVAILABLE: …`), because etcd3 keeps the message of an error and drops its code.
+   */
+  static from(failure: unknown, subject: string): EtcdError {
+    if (failure instanceof EtcdError) return failure;
+    const message = failure instanceof Error ? failure.message : String(failure);
+    const parts = /^(?:\w+: )?(\d{1,2}) [A-Z_]+: ([\s\S]*)$/.exec(message);
+    const text = parts?.[2] ?? message;
+    const numeric = parts?.[1] === undefined ? undefined : STATUSES[Number(parts[1]) as status];
+    const code = TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? numeric ?? 'Unknown';
+    return new EtcdError(code, `${subject}: ${text}`, failure);
+  }
+}
