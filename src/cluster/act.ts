@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries out one planned step. It decides nothing: an outcome that it cannot know is looked at again by the next pass.
+import type { EtcdCluster } from '../api/cluster.ts';
+import { ANNOTATIONS, childNames } from '../api/names.ts';
+import type { KubeClient } from '../runtime/client.ts';
+import { KubeError } from '../runtime/errors.ts';
+import type { KubeObject } from '../runtime/json.ts';
+import {
+  type ConfigMap,
+  configMaps,
+  type PersistentVolumeClaim,
+  type Pod,
+  persistentVolumeClaims,
+  pods,
+  type Resource,
+  secrets as secretResource,
+} from '../runtime/resources.ts';
+import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
+import type { KeyPool } from '../tls/keys.ts';
+import { repair } from './drift.ts';
+import { claimIdentity, encodeIdentity, type Identity } from './identity.ts';
+import type { ChildState, Observed, SecretState } from './observed.ts';
+import type { OwnWrites } from './ownwrites.ts';
+import type { Step } from './plan.ts';
+import {
+  authoritySecretName,
+  renderAuthoritySecret,
+  renderSecret,
+  type Side,
+  secretText,
+} from './render/certificates.ts';
+import { ownedMetadata } from './render/children.ts';
+import type { SecretReader } from './secrets.ts';
+
+export interface ActorDeps {
+  readonly client: KubeClient;
+  readonly own: OwnWrites;
+  readonly secrets: SecretReader;
+  readonly keys: KeyPool;
+}
+
+type Of<A extends Step['action']> = Extract<Step, { action: A }>;
+
+/** Performs the step; throws KubeError. Each write is one request, so the process may die between any two of them. */
+export async function act(deps: ActorDeps, o: Observed, step: Step, signal: AbortSignal): Promise<void> {
+  switch (step.action) {
+    case 'RecordIdentity':
+      return recordIdentity(deps, o.cluster, step, signal);
+    case 'IssueAuthorities':
+      await Promise.all(step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)));
+      return;
+    case 'WriteSecrets':
+      await all([
+        ...step.secrets.map((s) => writeSecret(deps, o, s, signal)),
+        ...step.children.map((c) => putChild(deps, c, signal)),
+      ]);
+      return;
+    case 'PutChildren':
+      await all(step.children.map((c) => putChild(deps, c, signal)));
+      return;
+    case 'RefreshMounts':
+      await all(step.pods.map((p) => refreshMounts(deps, p, step.value, signal)));
+      return;
+    case 'DeletePods':
+      await all(step.pods.map((p) => deleteStalePod(deps, o.identity, p, signal)));
+      return;
+    case 'ReplaceClaims':
+      await all(step.claims.map((c) => deleteUnboundClaim(deps, c, signal)));
+      return;
+  }
+}
+
+/** Waits for all, then throws the first failure: a sibling must not go on unseen behind a rejected step. */
+async function all(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((r) => r.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+async function recordIdentity(deps: ActorDeps, cluster: EtcdCluster, step: Of<'RecordIdentity'>, signal: AbortSignal) {
+  const config: ConfigMap = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: ownedMetadata(cluster, childNames(cluster.metadata.name).config),
+    data: encodeIdentity(step.identity),
+  };
+  if (step.replaces === undefined) {
+    await create(deps, configMaps, config, signal);
+    return;
+  }
+  const metadata = { ...config.metadata, resourceVersion: step.replaces, uid: undefined };
+  deps.own.note(configMaps, await deps.client.update(configMaps, { ...config, metadata }, { signal }));
+}
+
+/**
+ * POST, which never takes anything over. If the name is taken, or our own earlier POST had arrived after all, the object
+ * that is there is remembered as it is, and the next pass judges whose it is.
+ */
+async function create<T extends KubeObject>(
+  deps: ActorDeps,
+  r: Resource<T>,
+  object: T,
+  signal: AbortSignal,
+): Promise<T> {
+  try {
+    return deps.own.note(r, await deps.client.create(r, object, { signal }));
+  } catch (e) {
+    if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
+    return deps.own.note(r, await deps.client.get(r, object.metadata, { signal }));
+  }
+}
+
+async function issueAuthority(deps: ActorDeps, cluster: EtcdCluster, side: Side, signal: AbortSignal): Promise<void> {
+  const commonName = `${cluster.metadata.namespace}/${cluster.metadata.name} ${side} CA`;
+  const authority = await createAuthority({ commonName: commonName.slice(0, 64), key: await deps.keys.take(3072) });
+  deps.secrets.note(await create(deps, secretResource, renderAuthoritySecret(cluster, side, authority), signal));
+}
+
+async function writeSecret(deps: ActorDeps, o: Observed, s: SecretState, signal: AbortSignal): Promise<void> {
+  const authority = authorityOf(o, s.need.side);
+  const leaves = await Promise.all(
+    s.need.leaves.map(async (leaf) => {
+      // The key stays: only what the certificate says changes. A lost or unreadable key is drawn anew.
+      const old = s.secret === undefined ? undefined : secretText(s.secret, leaf.keys[1]);
+      const usable = old?.startsWith('-----BEGIN PRIVATE KEY-----') === true;
+      const { keys: _, ...request } = leaf;
+      const issue = async (key: string) =>
+        issueLeaf(authority, {
+          ...request,
+          usages: [...leaf.usages],
+          dnsNames: [...leaf.dnsNames],
+          ipAddresses: [...(leaf.ipAddresses ?? [])],
+          uris: [...(leaf.uris ?? [])],
+          key,
+        });
+      if (!usable) return issue(await deps.keys.take(2048));
+      return issue(old).catch(async () => issue(await deps.keys.take(2048)));
+    }),
+  );
+  const desired = renderSecret(o.cluster, s.need, authority.cert, leaves);
+  if (s.secret === undefined) {
+    deps.secrets.note(await create(deps, secretResource, desired, signal));
+    return;
+  }
+  const { resourceVersion, uid } = s.secret.metadata;
+  // Remembered Secrets may be minutes old: on a conflict forget, so that the next pass reads what is really there.
+  deps.secrets.forget(o.cluster.metadata.namespace as string, s.need.name);
+  const type = s.secret.type ?? desired.type;
+  const metadata = { ...desired.metadata, resourceVersion, uid };
+  deps.secrets.note(await deps.client.update(secretResource, { ...desired, type, metadata }, { signal }));
+}
+
+function authorityOf(o: Observed, side: Side): KeyCertificate {
+  const secret = o.authorities.find((a) => a.side === side)?.secret;
+  const [cert, key] = ['tls.crt', 'tls.key'].map((k) => (secret === undefined ? undefined : secretText(secret, k)));
+  if (cert === undefined || key === undefined)
+    throw new Error(`the Secret ${authoritySecretName(o.cluster, side)} is not readable`);
+  return { cert, key };
+}
+
+async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Promise<void> {
+  const { resource, desired, closed } = c.child;
+  if (c.live === undefined) {
+    await create(deps, resource, desired, signal);
+    return;
+  }
+  const { kind: _kind, apiVersion: _version, ...wanted } = desired;
+  const claim = resource.kind === 'PersistentVolumeClaim';
+  const patch = repair(claim ? { metadata: desired.metadata } : wanted, c.live, closed) as Partial<KubeObject>;
+  // The UID makes the server refuse the patch if the object was replaced since it was judged to be ours.
+  const guarded = { ...patch, metadata: { ...patch.metadata, uid: c.live.metadata.uid } };
+  const ref = { namespace: desired.metadata.namespace as string, name: desired.metadata.name };
+  try {
+    deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal }));
+  } catch (e) {
+    // Gone in the meantime: the next pass makes it anew.
+    if (!(e instanceof KubeError && e.code === 'NotFound')) throw e;
+    deps.own.forget(resource, ref);
+  }
+}
+
+async function refreshMounts(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
+  const { name, uid } = pod.metadata;
+  const namespace = pod.metadata.namespace as string;
+  const patch = { metadata: { uid, annotations: { [ANNOTATIONS.files]: value } } };
+  try {
+    deps.own.note(pods, await deps.client.patch(pods, { namespace, name }, patch, { signal }));
+  } catch (e) {
+    if (!(e instanceof KubeError && (e.code === 'NotFound' || e.code === 'Conflict'))) throw e;
+  }
+}
+
+/** Only for pods of a formation that never finished; read live, so that a pod of the present one is never hit. */
+async function deleteStalePod(
+  deps: ActorDeps,
+  identity: Identity | undefined,
+  pod: Pod,
+  signal: AbortSignal,
+): Promise<void> {
+  const ref = { namespace: pod.metadata.namespace as string, name: pod.metadata.name };
+  const live = await deps.client.find(pods, ref, { signal });
+  if (live === undefined || live.metadata.uid !== pod.metadata.uid) return;
+  if (identity?.phase === 'Formed' || live.metadata.annotations?.[ANNOTATIONS.genesis] === identity?.genesis) return;
+  await deps.client.delete(pods, ref, precondition(live), { signal });
+}
+
+async function deleteUnboundClaim(deps: ActorDeps, claim: KubeObject, signal: AbortSignal): Promise<void> {
+  const ref = { namespace: claim.metadata.namespace as string, name: claim.metadata.name };
+  const live: PersistentVolumeClaim | undefined = await deps.client.find(persistentVolumeClaims, ref, { signal });
+  if (live === undefined || live.metadata.uid !== claim.metadata.uid) return;
+  if (live.spec?.volumeName !== undefined || claimIdentity(live)?.formed !== false) return;
+  await deps.client.delete(persistentVolumeClaims, ref, precondition(live), { signal });
+  deps.own.forget(persistentVolumeClaims, ref);
+}
+
+export function precondition(live: KubeObject): { uid: string; resourceVersion: string } {
+  const { uid, resourceVersion } = live.metadata;
+  if (uid === undefined || resourceVersion === undefined) throw new Error(`${live.metadata.name} has no UID`);
+  return { uid, resourceVersion };
+}

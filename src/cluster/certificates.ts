@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Judges the Secrets of a cluster: is each certificate what the cluster needs, and if not, why.
+import { isDeepStrictEqual } from 'node:util';
+import type { Secret } from '../runtime/resources.ts';
+import { inspect } from '../tls/inspect.ts';
+import { leafProblem } from '../tls/verify.ts';
+import type { AuthorityState, SecretState } from './observed.ts';
+import { type LeafNeed, type SecretNeed, secretText } from './render/certificates.ts';
+
+export function certificateFacts(secret: Secret | undefined): Pick<AuthorityState, 'fingerprint' | 'problem'> {
+  if (secret === undefined) return { fingerprint: undefined, problem: 'missing' };
+  try {
+    const facts = inspect(secretText(secret, 'tls.crt') ?? '');
+    if (!facts.isAuthority) return { fingerprint: undefined, problem: 'the certificate is not an authority' };
+    if (secretText(secret, 'tls.key') === undefined) return { fingerprint: undefined, problem: 'tls.key is missing' };
+    return { fingerprint: facts.fingerprint, problem: undefined };
+  } catch (e) {
+    return { fingerprint: undefined, problem: e instanceof Error ? e.message : String(e) };
+  }
+}
+
+export function secretProblem(
+  secret: Secret | undefined,
+  need: SecretNeed,
+  authority: string | undefined,
+  now: Date,
+): Pick<SecretState, 'problem' | 'notAfter'> {
+  if (secret === undefined) return { problem: 'missing', notAfter: undefined };
+  if (authority === undefined) return { problem: undefined, notAfter: earliest(secret, need) };
+  const problem =
+    (secretText(secret, 'ca.crt') === authority ? undefined : 'ca.crt is not the authority in use') ??
+    need.leaves.map((leaf) => leafIssue(secret, leaf, authority, now)).find((p) => p !== undefined) ??
+    extraIssue(secret, need);
+  return { problem, notAfter: earliest(secret, need) };
+}
+
+function leafIssue(secret: Secret, leaf: LeafNeed, caBundle: string, now: Date): string | undefined {
+  const [cert, key] = leaf.keys.map((k) => secretText(secret, k));
+  if (cert === undefined || key === undefined) return `${leaf.keys.join(' or ')} is missing`;
+  const problem = leafProblem({
+    leaf: { cert, key },
+    caBundle,
+    usages: [...leaf.usages],
+    dnsNames: [...leaf.dnsNames],
+    now,
+  });
+  if (problem !== undefined) return `${leaf.keys[0]}: ${problem}`;
+  const facts = inspect(cert);
+  if (facts.commonName !== leaf.commonName) return `${leaf.keys[0]}: common name is ${facts.commonName}`;
+  const uris = leaf.uris ?? [];
+  return uris.every((u) => facts.uris.includes(u)) ? undefined : 'the member files changed';
+}
+
+function extraIssue(secret: Secret, need: SecretNeed): string | undefined {
+  const expected = new Set(['ca.crt', ...need.leaves.flatMap((l) => l.keys), ...Object.keys(need.extra)]);
+  const changed = Object.entries(need.extra).find(([key, value]) => secretText(secret, key) !== value);
+  if (changed !== undefined) return `${changed[0]} changed`;
+  const extra = Object.keys(secret.data ?? {}).find((key) => !expected.has(key));
+  return extra === undefined ? undefined : `${extra} does not belong there`;
+}
+
+function earliest(secret: Secret, need: SecretNeed): Date | undefined {
+  const dates = need.leaves.flatMap((leaf) => {
+    try {
+      return [inspect(secretText(secret, leaf.keys[0]) ?? '').notAfter];
+    } catch {
+      return [];
+    }
+  });
+  return dates.toSorted((a, b) => a.getTime() - b.getTime())[0];
+}
+
+interface Judged {
+  readonly need: SecretNeed;
+  readonly authority: string | undefined;
+  readonly result: Pick<SecretState, 'problem' | 'notAfter'>;
+}
+
+const judged = new WeakMap<Secret, Judged>();
+
+/** The same, remembered for the same bytes: checking keys and signatures at each pass would be most of an idle operator's work. */
+export function judgeSecret(
+  secret: Secret | undefined,
+  need: SecretNeed,
+  authority: string | undefined,
+  now: Date,
+): Pick<SecretState, 'problem' | 'notAfter'> {
+  const known = secret === undefined ? undefined : judged.get(secret);
+  const valid = known?.result.notAfter === undefined || now < known.result.notAfter;
+  if (known !== undefined && valid && known.authority === authority && isDeepStrictEqual(known.need, need)) {
+    return known.result;
+  }
+  const result = secretProblem(secret, need, authority, now);
+  if (secret !== undefined) judged.set(secret, { need, authority, result });
+  return result;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The EtcdCluster controller: observe, plan, act, and say in status what was seen.
+import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
+import { effectiveSpec } from '../api/effective.ts';
+import { childNames, LABELS } from '../api/names.ts';
+import { etcdClusters } from '../api/resources.ts';
+import type { ClientPool } from '../etcd/pool.ts';
+import type { KubeClient } from '../runtime/client.ts';
+import { KubeError } from '../runtime/errors.ts';
+import type { EventRecorder } from '../runtime/events.ts';
+import type { KubeObject } from '../runtime/json.ts';
+import {
+  type Key,
+  type Manager,
+  type Outcome,
+  type ReconcileContext,
+  source,
+  type WatchedStore,
+} from '../runtime/manager.ts';
+import {
+  configMaps,
+  networkPolicies,
+  type Pod,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  services,
+  statefulSets,
+} from '../runtime/resources.ts';
+import type { KeyPool } from '../tls/keys.ts';
+import { act } from './act.ts';
+import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
+import type { Identity } from './identity.ts';
+import { type ClusterStores, observe } from './observe.ts';
+import type { Observed } from './observed.ts';
+import { OwnWrites } from './ownwrites.ts';
+import { type Finding, type Plan, plan } from './plan.ts';
+import { SecretReader } from './secrets.ts';
+import { type BackupStatus, deriveStatus, invalidStatus } from './status.ts';
+import { StatusWriter } from './statuswriter.ts';
+
+export interface ClusterControllerDeps {
+  readonly manager: Manager;
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly etcd: ClientPool;
+  readonly keys: KeyPool;
+  readonly clusters: WatchedStore<EtcdCluster>;
+  readonly pods: WatchedStore<Pod>;
+  readonly operatorNamespace: string;
+  /** What the backup policy has to say in the cluster's status. */
+  backupStatus(cluster: EtcdCluster): BackupStatus | undefined;
+}
+
+/** Steps in one pass; a plan that never settles is a mistake of ours and must not spin. */
+const MAX_STEPS = 40;
+/** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
+const FORMING_MS = 150;
+const TROUBLED_MS = 1_000;
+const STEADY_MS = 10_000;
+
+/** Selects every object that we make, in all watched namespaces. */
+export const CHILD_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate`;
+
+export class ClusterController {
+  readonly #deps: ClusterControllerDeps;
+  readonly #stores: ClusterStores;
+  readonly #own = new OwnWrites();
+  readonly #secrets: SecretReader;
+  readonly #remembered = new Map<string, Identity>();
+  readonly #statuses: StatusWriter;
+
+  constructor(deps: ClusterControllerDeps) {
+    this.#deps = deps;
+    this.#secrets = new SecretReader(deps.client);
+    this.#statuses = new StatusWriter(deps.client);
+    const { manager } = deps;
+    const watch = { labelSelector: CHILD_SELECTOR };
+    const children = {
+      configMaps: manager.watch(configMaps, watch),
+      services: manager.watch(services, watch),
+      claims: manager.watch(persistentVolumeClaims, watch),
+      statefulSets: manager.watch(statefulSets, watch),
+      budgets: manager.watch(podDisruptionBudgets, watch),
+      networkPolicies: manager.watch(networkPolicies, watch),
+    };
+    this.#stores = { ...children, pods: deps.pods };
+    const owner = (o: KubeObject): Key[] => [keyOf(o, o.metadata.labels?.[LABELS.cluster] ?? '')];
+    const sources = [
+      source(deps.clusters, (c) => [keyOf(c, c.metadata.name)]),
+      source(deps.pods, owner),
+      source(children.configMaps, owner),
+      source(children.services, owner),
+      source(children.claims, owner),
+      source(children.statefulSets, owner),
+      source(children.budgets, owner),
+      source(children.networkPolicies, owner),
+    ];
+    manager.controller({
+      name: 'cluster',
+      workers: 16,
+      resyncMs: 300_000,
+      sources,
+      reconcile: (key, ctx) => this.#reconcile(key, ctx),
+    });
+  }
+
+  async #reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
+    const cached = this.#deps.clusters.get(key);
+    const cluster = this.#own.newest(etcdClusters, key, cached);
+    if (cached === undefined || cluster === undefined) {
+      this.#forget(key);
+      return undefined;
+    }
+    if (cluster.metadata.deletionTimestamp !== undefined) {
+      return finishDeletion(this.#deps.client, cluster, ctx.signal);
+    }
+    const spec = effectiveSpec(cluster);
+    if (!spec.ok) {
+      await this.#statuses.write(cluster, invalidStatus(cluster, spec, new Date()), ctx.signal);
+      return { requeueAfterMs: STEADY_MS };
+    }
+    if (finalizerDue(cluster)) {
+      this.#own.note(etcdClusters, await updateFinalizer(this.#deps.client, cluster, ctx.signal));
+      return { requeueAfterMs: 0 };
+    }
+    return this.#converge(cluster, spec.spec, ctx);
+  }
+
+  async #converge(cluster: EtcdCluster, spec: EffectiveCluster, ctx: ReconcileContext): Promise<Outcome> {
+    const deps = {
+      ...this.#deps,
+      stores: this.#stores,
+      secrets: this.#secrets,
+      own: this.#own,
+      remembered: this.#remembered,
+    };
+    for (let step = 0; step < MAX_STEPS; step += 1) {
+      const observed = await observe(deps, cluster, spec, ctx.signal);
+      const planned = plan(observed);
+      if (planned.step === undefined) return this.#settle(observed, planned, ctx);
+      const { action, reason, message, event } = planned.step;
+      ctx.log.info({ step: action, reason }, message);
+      try {
+        await act(deps, observed, planned.step, ctx.signal);
+      } catch (e) {
+        await this.#report(observed, planned, e, ctx);
+        throw e;
+      }
+      if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
+      // Members take a moment to start: say so while they do, instead of only when they are done.
+      if (action === 'RecordIdentity')
+        await this.#say(observed, { ...planned, findings: [progress(reason, message)] }, ctx);
+    }
+    throw new Error(`no plan settled within ${MAX_STEPS} steps`);
+  }
+
+  async #settle(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<Outcome> {
+    await this.#say(o, planned, ctx);
+    if (o.identity !== undefined && o.identity.phase !== 'Formed') return { requeueAfterMs: FORMING_MS };
+    const healthy = o.quorum.read && o.members.every((m) => m.status !== undefined);
+    return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };
+  }
+
+  /** A write that was refused is a finding like any other; the step is tried again with back-off. */
+  async #report(o: Observed, planned: Plan, error: unknown, ctx: ReconcileContext): Promise<void> {
+    if (!(error instanceof KubeError) || !['Forbidden', 'Invalid'].includes(error.code)) return;
+    const message = `${planned.step?.message ?? ''}: ${error.message}`;
+    const finding: Finding = { kind: 'blocked', reason: error.code === 'Forbidden' ? 'Refused' : 'Invalid', message };
+    await this.#say(o, { step: undefined, findings: [finding, ...planned.findings] }, ctx);
+  }
+
+  async #say(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<void> {
+    const status = deriveStatus(o, planned.findings, this.#deps.backupStatus(o.cluster));
+    const before = o.cluster.status?.conditions?.find((c) => c.type === 'Ready');
+    const written = await this.#statuses.write(o.cluster, status, ctx.signal);
+    const after = status.conditions.find((c) => c.type === 'Ready');
+    if (!written || after === undefined || after.reason === before?.reason) return;
+    const type = planned.findings.some((f) => f.kind === 'blocked') ? 'Warning' : 'Normal';
+    this.#deps.events.emit(o.cluster, { type, reason: after.reason, action: 'Reconcile', message: after.message });
+  }
+
+  #forget(key: Key): void {
+    this.#secrets.forgetCluster(key.namespace, key.name);
+    this.#own.forget(configMaps, { namespace: key.namespace, name: childNames(key.name).config });
+    this.#statuses.forget(key);
+    const living = new Set(this.#deps.clusters.list().map((c) => c.metadata.uid as string));
+    for (const uid of this.#remembered.keys()) if (!living.has(uid)) this.#remembered.delete(uid);
+    const hosts = new Set(this.#stores.pods.list().flatMap((p) => p.status?.podIP ?? []));
+    this.#deps.etcd.prune((host) => hosts.has(host));
+  }
+}
+
+const progress = (reason: string, message: string): Finding => ({ kind: 'progress', reason, message });
+
+const keyOf = (o: KubeObject, name: string): Key => ({ namespace: o.metadata.namespace as string, name });

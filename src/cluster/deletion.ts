@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deletion of a cluster: by default the claims stay; if the spec says so they go, after everything that could use them.
+import type { EtcdCluster } from '../api/cluster.ts';
+import { childNames, FINALIZERS, LABELS } from '../api/names.ts';
+import { etcdClusters } from '../api/resources.ts';
+import type { KubeClient } from '../runtime/client.ts';
+import { persistentVolumeClaims, pods, statefulSets } from '../runtime/resources.ts';
+import { precondition } from './act.ts';
+import { claimIdentity } from './identity.ts';
+import { foreignness } from './observe.ts';
+
+/** Milliseconds until the next look while pods are still leaving; their events come sooner. */
+const LOOK_AGAIN_MS = 2_000;
+
+const wants = (cluster: EtcdCluster): boolean => cluster.spec?.storage?.retentionPolicy?.whenDeleted === 'Delete';
+const has = (cluster: EtcdCluster): boolean => cluster.metadata.finalizers?.includes(FINALIZERS.claims) === true;
+
+/** The finalizer must be on before there is anything to delete, and goes when the policy says Retain again. */
+export const finalizerDue = (cluster: EtcdCluster): boolean =>
+  cluster.metadata.deletionTimestamp === undefined && wants(cluster) !== has(cluster);
+
+export async function setFinalizer(client: KubeClient, cluster: EtcdCluster, present: boolean, signal: AbortSignal) {
+  const others = (cluster.metadata.finalizers ?? []).filter((f) => f !== FINALIZERS.claims);
+  const finalizers = present ? [...others, FINALIZERS.claims] : others;
+  const { uid, resourceVersion, namespace, name } = cluster.metadata;
+  const ref = { namespace: namespace as string, name };
+  // The list is replaced whole, so the version must be the one that it was read at.
+  return client.patch(etcdClusters, ref, { metadata: { uid, resourceVersion, finalizers } }, { signal });
+}
+
+export const updateFinalizer = (client: KubeClient, cluster: EtcdCluster, signal: AbortSignal) =>
+  setFinalizer(client, cluster, wants(cluster), signal);
+
+/** One pass of the deletion; `undefined` when nothing is left to do. Everything is read live. */
+export async function finishDeletion(
+  client: KubeClient,
+  cluster: EtcdCluster,
+  signal: AbortSignal,
+): Promise<{ requeueAfterMs: number } | undefined> {
+  if (!has(cluster)) return undefined;
+  if (!wants(cluster)) {
+    await setFinalizer(client, cluster, false, signal);
+    return undefined;
+  }
+  const namespace = cluster.metadata.namespace as string;
+  const name = childNames(cluster.metadata.name).statefulSet;
+  const set = await client.find(statefulSets, { namespace, name }, { signal });
+  if (set !== undefined && foreignness(set, cluster) === undefined) {
+    if (set.metadata.deletionTimestamp === undefined) {
+      await client.delete(
+        statefulSets,
+        { namespace, name },
+        { ...precondition(set), propagation: 'Background' },
+        { signal },
+      );
+    }
+    return { requeueAfterMs: LOOK_AGAIN_MS };
+  }
+  const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
+  const left = await client.list(
+    pods,
+    { namespace, labelSelector: `${labelSelector},app.kubernetes.io/component=member` },
+    { signal },
+  );
+  if (left.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS };
+  const claims = await client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
+  for (const claim of claims.filter(
+    (c) => claimIdentity(c) !== undefined && c.metadata.deletionTimestamp === undefined,
+  )) {
+    await client.delete(persistentVolumeClaims, { namespace, name: claim.metadata.name }, precondition(claim), {
+      signal,
+    });
+  }
+  await setFinalizer(client, cluster, false, signal);
+  return undefined;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables for drift detection and repair.
+import { describe, expect, it } from 'vitest';
+import { drift, repair } from './drift.ts';
+
+const closed = ['spec.selector', 'data'];
+
+const cases: { sentence: string; desired: unknown; live: unknown; found?: string; patch?: unknown }[] = [
+  {
+    sentence: 'fields that the server defaulted are not drift',
+    desired: { spec: { ports: [{ name: 'peer', port: 2380 }] } },
+    live: { spec: { clusterIP: '198.18.128.7', ports: [{ name: 'peer', port: 2380, protocol: 'TCP' }] } },
+  },
+  {
+    sentence: 'an edited value is named by its path and put back alone',
+    desired: { spec: { replicas: 3, serviceName: 'a' } },
+    live: { spec: { replicas: 1, serviceName: 'a' } },
+    found: 'spec.replicas',
+    patch: { spec: { replicas: 3 } },
+  },
+  {
+    sentence: 'an added list item is drift, and the list is put back whole',
+    desired: { spec: { containers: [{ name: 'etcd' }] } },
+    live: { spec: { containers: [{ name: 'etcd' }, { name: 'miner' }] } },
+    found: 'spec.containers',
+    patch: { spec: { containers: [{ name: 'etcd' }] } },
+  },
+  {
+    sentence: 'a foreign key in a closed map is removed',
+    desired: { spec: { selector: { a: '1' } } },
+    live: { spec: { selector: { a: '1', b: '2' } } },
+    found: 'spec.selector.b',
+    patch: { spec: { selector: { b: null } } },
+  },
+  {
+    sentence: 'a foreign key in an open map is left alone',
+    desired: { metadata: { labels: { a: '1' } } },
+    live: { metadata: { labels: { a: '1', team: 'x' } } },
+  },
+  {
+    sentence: 'false, zero and empty are the same as absent',
+    desired: { spec: { hostNetwork: false, initContainers: [], nodeSelector: {} } },
+    live: { spec: {} },
+  },
+  {
+    sentence: 'a field that must be absent is removed',
+    desired: { spec: { hostNetwork: false, initContainers: [] } },
+    live: { spec: { hostNetwork: true, initContainers: [{ name: 'x' }] } },
+    found: 'spec.hostNetwork',
+    patch: { spec: { hostNetwork: null, initContainers: null } },
+  },
+  {
+    sentence: 'quantities are compared by value',
+    desired: { resources: { requests: { cpu: '0.1', memory: '1024Mi', storage: '1Gi' } } },
+    live: { resources: { requests: { cpu: '100m', memory: '1Gi', storage: '1073741824' } } },
+  },
+  {
+    sentence: 'a string that only looks like a quantity elsewhere is compared as text',
+    desired: { data: { retention: '1024Mi' } },
+    live: { data: { retention: '1Gi' } },
+    found: 'data.retention',
+    patch: { data: { retention: '1024Mi' } },
+  },
+  {
+    sentence: 'a missing subtree is given whole',
+    desired: { spec: { policyTypes: ['Ingress'] } },
+    live: {},
+    found: 'spec',
+    patch: { spec: { policyTypes: ['Ingress'] } },
+  },
+];
+
+describe('drift', () => {
+  for (const { sentence, desired, live, found, patch } of cases) {
+    it(sentence, () => {
+      expect(drift(desired, live, closed)).toBe(found);
+      if (patch !== undefined) expect(repair(desired, live, closed)).toEqual(patch);
+    });
+  }
+});

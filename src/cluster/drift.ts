@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Says where a live object differs from what we want of it, and builds the smallest merge patch that mends it.
+
+/** Paths whose maps hold nothing but our keys: an extra key changes what the object does, so it counts as drift. */
+export type Closed = readonly string[];
+
+const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+/** The server leaves out false, 0, "" and empty collections: wanting one of these is the same as wanting nothing. */
+const isEmpty = (v: unknown): boolean =>
+  v === undefined ||
+  v === null ||
+  v === false ||
+  v === 0 ||
+  v === '' ||
+  (Array.isArray(v) && v.length === 0) ||
+  (isObject(v) && Object.values(v).every(isEmpty));
+
+const UNITS: Record<string, number> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
+}; // prettier-ignore
+
+/** The server rewrites quantities (`0.1` becomes `100m`, `1024Mi` becomes `1Gi`). */
+function sameQuantity(a: unknown, b: unknown): boolean {
+  const value = (q: unknown): number => {
+    const m = /^([0-9.]+)([a-zA-Z]*)$/.exec(String(q));
+    return m === null ? Number.NaN : Number(m[1]) * (UNITS[m[2] ?? ''] ?? Number.NaN);
+  };
+  const [x, y] = [value(a), value(b)];
+  return Math.abs(x - y) <= Math.abs(x) * 1e-9;
+}
+
+function sameLeaf(path: string, desired: unknown, live: unknown): boolean {
+  if (desired === live) return true;
+  return /\.(requests|limits|sizeLimit)(\.|$)/.test(path) && sameQuantity(desired, live);
+}
+
+/** Path of the first difference, or undefined: what we want is there, lists are as long as ours, closed maps hold no more. */
+export function drift(desired: unknown, live: unknown, closed: Closed = [], path = ''): string | undefined {
+  if (isEmpty(desired) && isEmpty(live)) return undefined;
+  if (Array.isArray(desired)) {
+    if (!Array.isArray(live) || live.length !== desired.length) return path;
+    for (const [i, item] of desired.entries()) {
+      const found = drift(item, live[i], closed, `${path}[${i}]`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (isObject(desired)) {
+    if (!isObject(live)) return path;
+    for (const [key, value] of Object.entries(desired)) {
+      const found = drift(value, live[key], closed, path === '' ? key : `${path}.${key}`);
+      if (found !== undefined) return found;
+    }
+    if (!closed.includes(path)) return undefined;
+    const extra = Object.keys(live).find((key) => !(key in desired));
+    return extra === undefined ? undefined : `${path}.${extra}`;
+  }
+  return sameLeaf(path, desired, live) ? undefined : path;
+}
+
+/**
+ * JSON merge patch from live to desired: only what differs, lists whole, foreign keys of closed maps removed. Fields
+ * that we do not ask for stay as they are.
+ */
+export function repair(desired: unknown, live: unknown, closed: Closed = [], path = ''): unknown {
+  if (!isObject(desired) || !isObject(live)) return isEmpty(desired) && !isEmpty(live) ? null : desired;
+  const patch: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(desired)) {
+    const at = path === '' ? key : `${path}.${key}`;
+    if (drift(value, live[key], closed, at) !== undefined) patch[key] = repair(value, live[key], closed, at);
+  }
+  if (closed.includes(path)) for (const key of Object.keys(live)) if (!(key in desired)) patch[key] = null;
+  return patch;
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// The identity of a cluster: which data its members may open, and whether a member may still start on an empty directory.
+//
+// The record lives in the ConfigMap `<cluster>-config`; the parts of it that must outlive the EtcdCluster object are
+// repeated in annotations of the claims. Creating the ConfigMap by POST is the one compare-and-set that decides to
+// bootstrap: it happens before any other object of the cluster exists.
+import { createHash, randomBytes } from 'node:crypto';
+import type { EffectiveCluster } from '../api/cluster.ts';
+import { ANNOTATIONS, claimName } from '../api/names.ts';
+import type { ConfigMap, PersistentVolumeClaim } from '../runtime/resources.ts';
+
+/**
+ * `Open`: members may start on an empty directory (`initial-cluster-state: new`). No client certificate exists yet.
+ * `Sealing`: the sealed files are written, but not yet proven to be what every pod has mounted.
+ * `Formed`: every member was seen serving with its sealed file; from here on an empty directory never starts.
+ */
+export type Phase = 'Open' | 'Sealing' | 'Formed';
+
+/** What the members were formed with. An edit of any of these needs members to restart or the membership to change. */
+export type Formation = Pick<EffectiveCluster, 'replicas' | 'version' | 'image' | 'etcd' | 'pods'> & {
+  readonly storage: Omit<EffectiveCluster['storage'], 'retentionPolicy'>;
+};
+
+export interface MemberIdentity {
+  /** Pod name, which is also the name of the etcd member. */
+  readonly name: string;
+  /** Drawn once for each join of this member; the last element of its data directory. */
+  readonly incarnation: string;
+}
+
+export interface Identity {
+  /** Drawn once when the cluster is first formed; the first element of every data directory, and the cluster token. */
+  readonly genesis: string;
+  readonly phase: Phase;
+  readonly members: readonly MemberIdentity[];
+  readonly formation: Formation;
+  /** SHA-256 fingerprints of the authorities in use; absent until they were issued. */
+  readonly authorities?: { readonly peer: string; readonly client: string };
+}
+
+/** Key of the record in the ConfigMap. */
+export const IDENTITY_KEY = 'identity.json';
+const CHECKSUM_KEY = 'checksum';
+
+export class IdentityError extends Error {
+  override readonly name = 'IdentityError';
+}
+
+const token = (bytes: number): string => randomBytes(bytes).toString('hex');
+
+/** A new identity for a cluster that has never been formed. */
+export function drawIdentity(clusterName: string, formation: Formation): Identity {
+  const members = Array.from({ length: formation.replicas }, (_, i) => ({
+    name: `${clusterName}-${i}`,
+    incarnation: token(4),
+  }));
+  return { genesis: token(8), phase: 'Open', members, formation };
+}
+
+/** Data of the ConfigMap. The checksum tells an edit by somebody else from a record of ours. */
+export function encodeIdentity(identity: Identity): Record<string, string> {
+  const text = `${JSON.stringify(identity, undefined, 2)}\n`;
+  return { [IDENTITY_KEY]: text, [CHECKSUM_KEY]: fingerprint(text) };
+}
+
+/** Reads the record; throws IdentityError when somebody damaged it, so that nothing is decided from half of it. */
+export function decodeIdentity(config: ConfigMap): Identity {
+  const text = config.data?.[IDENTITY_KEY];
+  let parsed: Partial<Identity> | undefined;
+  try {
+    parsed = text === undefined ? undefined : (JSON.parse(text) as Partial<Identity>);
+  } catch {
+    parsed = undefined;
+  }
+  const whole =
+    parsed !== undefined &&
+    config.data?.[CHECKSUM_KEY] === fingerprint(text) &&
+    /^[0-9a-f]{16}$/.test(parsed.genesis ?? '') &&
+    ['Open', 'Sealing', 'Formed'].includes(parsed.phase ?? '') &&
+    Array.isArray(parsed.members) &&
+    parsed.members.length > 0 &&
+    parsed.members.every((m) => /^[0-9a-f]{8}$/.test(m.incarnation ?? '') && typeof m.name === 'string') &&
+    typeof parsed.formation === 'object';
+  if (!whole)
+    throw new IdentityError(
+      `the ConfigMap ${config.metadata.name} was edited: it does not hold the identity record that was written`,
+    );
+  return parsed as Identity;
+}
+
+/** What a claim says of the data on its volume. */
+export interface ClaimIdentity {
+  readonly genesis: string;
+  readonly incarnation: string;
+  readonly formed: boolean;
+  readonly version: string | undefined;
+}
+
+export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | undefined {
+  const a = claim.metadata.annotations ?? {};
+  const genesis = a[ANNOTATIONS.genesis];
+  const incarnation = a[ANNOTATIONS.incarnation];
+  if (genesis === undefined || incarnation === undefined) return undefined;
+  return { genesis, incarnation, formed: a[ANNOTATIONS.formed] === 'true', version: a[ANNOTATIONS.version] };
+}
+
+export type Recovered =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'identity'; readonly identity: Identity }
+  | { readonly kind: 'refused'; readonly message: string };
+
+/**
+ * The identity that existing claims ask for: claims outlive their EtcdCluster, so creating the same name again brings
+ * the data back. If any claim says that the cluster was formed, the record is rebuilt sealed: an empty directory then
+ * never starts, even when another claim of the same cluster was lost.
+ */
+export function recoverIdentity(
+  clusterName: string,
+  claims: readonly PersistentVolumeClaim[],
+  wanted: Formation,
+): Recovered {
+  const known = claims.flatMap((claim) => {
+    const identity = claimIdentity(claim);
+    return identity === undefined ? [] : [{ claim, identity }];
+  });
+  const formed = known.filter((k) => k.identity.formed);
+  // Claims of a formation that never finished hold nothing acknowledged; the cluster is simply formed anew on them.
+  if (formed.length === 0) return { kind: 'none' };
+  const geneses = [...new Set(formed.map((k) => k.identity.genesis))];
+  if (geneses.length > 1) {
+    const list = formed.map((k) => `${k.claim.metadata.name} (${k.identity.genesis})`).toSorted();
+    return {
+      kind: 'refused',
+      message:
+        `the claims hold data of different clusters: ${list.join(', ')}; ` +
+        'keep those of the cluster you want and delete or rename the others',
+    };
+  }
+  const genesis = geneses[0] as string;
+  const ordinals = formed.map((k) => ordinalOf(clusterName, k.claim.metadata.name));
+  const replicas = Math.max(...ordinals) + 1;
+  const byName = new Map(formed.map((k) => [k.claim.metadata.name, k.identity]));
+  const members = Array.from({ length: replicas }, (_, i) => ({
+    name: `${clusterName}-${i}`,
+    // A claim that is gone took its data with it: its member gets a directory that no volume holds, and stays sealed.
+    incarnation: byName.get(claimName(clusterName, i))?.incarnation ?? token(4),
+  }));
+  const version = formed.map((k) => k.identity.version).find((v) => v !== undefined) ?? wanted.version;
+  return {
+    kind: 'identity',
+    identity: { genesis, phase: 'Formed', members, formation: { ...wanted, replicas, version } },
+  };
+}
+
+export function ordinalOf(clusterName: string, claim: string): number {
+  return Number(claim.slice(claimName(clusterName, 0).length - 1));
+}
+
+/** Formation of the spec as it stands now. */
+export function formationOf(spec: EffectiveCluster): Formation {
+  const { replicas, version, image, etcd, pods } = spec;
+  const { retentionPolicy: _, ...storage } = spec.storage;
+  // Through JSON, so that it compares equal to what comes back from the record.
+  return JSON.parse(JSON.stringify({ replicas, version, image, storage, etcd, pods })) as Formation;
+}
+
+/** Short stable hash of a JSON value, for names and change detection (not a secret). */
+export function fingerprint(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}

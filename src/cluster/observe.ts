@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks at the world for one cluster: the cache, the Secrets it reads by name, and live etcd.
+import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
+import { childNames, LABELS } from '../api/names.ts';
+import type { ClientPool } from '../etcd/pool.ts';
+import type { KubeClient } from '../runtime/client.ts';
+import type { KubeObject } from '../runtime/json.ts';
+import {
+  type ConfigMap,
+  configMaps,
+  events,
+  type NetworkPolicy,
+  type PersistentVolumeClaim,
+  type Pod,
+  type PodDisruptionBudget,
+  persistentVolumeClaims,
+  type Secret,
+  type Service,
+  type StatefulSet,
+} from '../runtime/resources.ts';
+import type { Store } from '../runtime/store.ts';
+import { certificateFacts, judgeSecret } from './certificates.ts';
+import {
+  claimIdentity,
+  decodeIdentity,
+  formationOf,
+  type Identity,
+  IdentityError,
+  recoverIdentity,
+} from './identity.ts';
+import type { AuthorityState, ChildState, Foreign, Observed, SecretState } from './observed.ts';
+import type { OwnWrites } from './ownwrites.ts';
+import { observeEtcd } from './probe.ts';
+import { authoritySecretName, certificateNeeds, type Side, secretText } from './render/certificates.ts';
+import type { Child } from './render/children.ts';
+import { renderMemberFiles } from './render/memberfile.ts';
+import { renderBudget, renderNetworkPolicies } from './render/policies.ts';
+import { renderServices } from './render/services.ts';
+import { renderClaims, renderStatefulSet } from './render/statefulset.ts';
+import type { SecretReader } from './secrets.ts';
+
+export interface ClusterStores {
+  readonly configMaps: Store<ConfigMap>;
+  readonly services: Store<Service>;
+  readonly claims: Store<PersistentVolumeClaim>;
+  readonly pods: Store<Pod>;
+  readonly statefulSets: Store<StatefulSet>;
+  readonly budgets: Store<PodDisruptionBudget>;
+  readonly networkPolicies: Store<NetworkPolicy>;
+}
+
+export interface ObserverDeps {
+  readonly client: KubeClient;
+  readonly stores: ClusterStores;
+  readonly secrets: SecretReader;
+  readonly own: OwnWrites;
+  readonly etcd: ClientPool;
+  readonly operatorNamespace: string;
+  /** Last good record of each cluster by UID: puts an edited or deleted ConfigMap back exactly. */
+  readonly remembered: Map<string, Identity>;
+}
+
+/** Ours are the objects that this very EtcdCluster controls; a name alone proves nothing. */
+export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
+  const owners = o.metadata.ownerReferences ?? [];
+  if (owners.some((r) => r.uid === cluster.metadata.uid)) return undefined;
+  const predecessor = owners.some((r) => r.kind === 'EtcdCluster' && r.name === cluster.metadata.name);
+  return predecessor ? 'predecessor' : 'stranger';
+}
+
+/** A missing pod is worth a question to the API only when its StatefulSet had this long to make it. */
+const POD_DUE_MS = 2_000;
+
+export async function observe(
+  deps: ObserverDeps,
+  cluster: EtcdCluster,
+  spec: EffectiveCluster,
+  signal: AbortSignal,
+): Promise<Observed> {
+  const namespace = cluster.metadata.namespace as string;
+  const now = new Date();
+  const record = await readRecord(deps, cluster, spec, signal);
+  const mine = <T extends KubeObject>(o: T): boolean => o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
+  const claims = deps.stores.claims.list(namespace).filter(mine);
+  const pods = deps.stores.pods
+    .list(namespace)
+    .filter((p) => mine(p) && p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
+  const base = { now, cluster, spec, claims, pods, ...record };
+  const { identity } = record;
+  if (identity === undefined) {
+    const quorum = { read: false, clusterId: undefined, members: undefined, error: undefined };
+    const nothing = {
+      files: undefined,
+      authorities: [],
+      secrets: [],
+      children: [],
+      members: [],
+      podsRefused: undefined,
+    };
+    return { ...base, ...nothing, quorum };
+  }
+  const files = renderMemberFiles(identity, namespace);
+  const [authorities, children] = await Promise.all([
+    Promise.all((['peer', 'client'] as const).map((side) => readAuthority(deps, cluster, side, signal))),
+    readChildren(deps, cluster, spec, identity),
+  ]);
+  const needs = certificateNeeds(cluster, spec, identity, files);
+  const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
+  const etcd = await observeEtcd(deps.etcd, { cluster, identity, files, pods, secrets }, signal);
+  const podsRefused = await whyNoPods(deps, { ...base, children }, identity.members.length, signal);
+  return { ...base, files, authorities, secrets, children, podsRefused, ...etcd };
+}
+
+type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered'>;
+
+/** The cache may be behind: before anything is decided on a missing record, the ConfigMap and the claims are read live. */
+async function readRecord(
+  deps: ObserverDeps,
+  cluster: EtcdCluster,
+  spec: EffectiveCluster,
+  signal: AbortSignal,
+): Promise<RecordView> {
+  const ref = { namespace: cluster.metadata.namespace as string, name: childNames(cluster.metadata.name).config };
+  const cached = deps.own.newest(configMaps, ref, deps.stores.configMaps.get(ref));
+  const config = cached ?? (await deps.client.find(configMaps, ref, { signal }));
+  const configForeign = config === undefined ? undefined : foreignness(config, cluster);
+  const uid = cluster.metadata.uid as string;
+  let identityProblem: string | undefined;
+  if (config !== undefined && configForeign === undefined) {
+    try {
+      const identity = decodeIdentity(config);
+      deps.remembered.set(uid, identity);
+      return { config, configForeign, identity, identityProblem, recovered: undefined };
+    } catch (e) {
+      if (!(e instanceof IdentityError)) throw e;
+      identityProblem = e.message;
+    }
+  }
+  const remembered = deps.remembered.get(uid);
+  if (remembered !== undefined) {
+    const recovered = { kind: 'identity' as const, identity: remembered };
+    return { config, configForeign, identity: undefined, identityProblem, recovered };
+  }
+  const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
+  const claims = await deps.client.list(
+    persistentVolumeClaims,
+    { namespace: ref.namespace, labelSelector },
+    { signal },
+  );
+  const recovered = recoverIdentity(cluster.metadata.name, claims, formationOf(spec));
+  return { config, configForeign, identity: undefined, identityProblem, recovered };
+}
+
+async function readAuthority(
+  deps: ObserverDeps,
+  cluster: EtcdCluster,
+  side: Side,
+  signal: AbortSignal,
+): Promise<AuthorityState> {
+  const name = authoritySecretName(cluster, side);
+  const secret = await deps.secrets.read(cluster.metadata.namespace as string, name, signal);
+  const foreign = secret === undefined ? undefined : foreignness(secret, cluster);
+  const cert = secret === undefined ? undefined : secretText(secret, 'tls.crt');
+  return { side, secret, foreign, cert, ...certificateFacts(secret) };
+}
+
+async function readSecret(
+  deps: ObserverDeps,
+  world: { cluster: EtcdCluster; authorities: readonly AuthorityState[]; now: Date },
+  need: SecretState['need'],
+  signal: AbortSignal,
+): Promise<SecretState> {
+  const { cluster, authorities, now } = world;
+  const secret: Secret | undefined = await deps.secrets.read(cluster.metadata.namespace as string, need.name, signal);
+  const foreign = secret === undefined ? undefined : foreignness(secret, cluster);
+  const authority = authorities.find((a) => a.side === need.side)?.cert;
+  return { need, secret, foreign, ...judgeSecret(secret, need, authority, now) };
+}
+
+function readChildren(
+  deps: ObserverDeps,
+  cluster: EtcdCluster,
+  spec: EffectiveCluster,
+  identity: Identity,
+): ChildState[] {
+  const wanted: Child[] = [
+    ...renderClaims(cluster, identity),
+    ...renderServices(cluster, spec, identity),
+    ...renderBudget(cluster, identity),
+    ...renderNetworkPolicies(cluster, spec, deps.operatorNamespace),
+    renderStatefulSet(cluster, identity),
+  ];
+  const storeOf: Record<string, Store<KubeObject>> = {
+    PersistentVolumeClaim: deps.stores.claims,
+    Service: deps.stores.services,
+    PodDisruptionBudget: deps.stores.budgets,
+    NetworkPolicy: deps.stores.networkPolicies,
+    StatefulSet: deps.stores.statefulSets,
+  };
+  return wanted.map((child) => {
+    const ref = { namespace: cluster.metadata.namespace as string, name: child.desired.metadata.name };
+    const live = deps.own.newest(child.resource, ref, storeOf[child.resource.kind]?.get(ref));
+    return { child, live, foreign: live === undefined ? undefined : childForeignness(child, live, cluster) };
+  });
+}
+
+function childForeignness(child: Child, live: KubeObject, cluster: EtcdCluster): Foreign {
+  if (child.owned) return foreignness(live, cluster);
+  const labelled = live.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
+  return labelled && claimIdentity(live) !== undefined ? undefined : 'stranger';
+}
+
+/** The StatefulSet controller tells only in Events why it cannot create a pod (quota, Pod Security, a webhook). */
+async function whyNoPods(
+  deps: ObserverDeps,
+  world: { cluster: EtcdCluster; pods: readonly Pod[]; children: readonly ChildState[]; now: Date },
+  wanted: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { cluster, pods, children, now } = world;
+  const set = children.find((c) => c.child.resource.kind === 'StatefulSet')?.live;
+  const age = now.getTime() - Date.parse(set?.metadata.creationTimestamp ?? now.toISOString());
+  if (set === undefined || pods.length >= wanted || age < POD_DUE_MS) return undefined;
+  const fieldSelector = `regarding.kind=StatefulSet,regarding.name=${set.metadata.name},reason=FailedCreate`;
+  const found = await deps.client.list(
+    events,
+    { namespace: cluster.metadata.namespace as string, fieldSelector },
+    { signal },
+  );
+  const fresh = found.filter((e) => e.regarding?.uid === set.metadata.uid).map((e) => e.note ?? '');
+  return fresh.at(-1);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Renders the configuration file that one etcd member starts from.
+import { stringify } from 'yaml';
+import { CLIENT_PORT, METRICS_PORT, memberHost, PEER_PORT } from '../../api/names.ts';
+import { durationMs, quantityBytes } from '../../api/quantities.ts';
+import { fingerprint, type Identity, type MemberIdentity } from '../identity.ts';
+
+/** Where the members' files and the server certificate are mounted: one Secret, so that the kubelet swaps them as one. */
+export const CONF_DIR = '/etc/etcd/conf';
+export const PEER_DIR = '/etc/etcd/peer';
+export const DATA_MOUNT = '/var/lib/etcd';
+
+const peerUrl = (name: string, namespace: string): string => `https://${memberHost(name, namespace)}:${PEER_PORT}`;
+
+/** Directory that names its own data: a volume of another cluster or an older incarnation is never opened by accident. */
+export const dataDir = (identity: Identity, member: MemberIdentity): string =>
+  `${DATA_MOUNT}/${identity.genesis}/${member.incarnation}`;
+
+/**
+ * The file of one member. Open: it may form a new cluster with all the others. Sealed: it names nobody but itself and
+ * `existing`, so etcd starts from its write-ahead log or not at all.
+ */
+function memberFile(identity: Identity, member: MemberIdentity, namespace: string): string {
+  const open = identity.phase === 'Open';
+  const initial = open ? identity.members : [member];
+  const { etcd } = identity.formation;
+  return stringify({
+    name: member.name,
+    'data-dir': dataDir(identity, member),
+    'initial-cluster-state': open ? 'new' : 'existing',
+    'initial-cluster': initial.map((m) => `${m.name}=${peerUrl(m.name, namespace)}`).join(','),
+    'initial-cluster-token': identity.genesis,
+    'initial-advertise-peer-urls': peerUrl(member.name, namespace),
+    'advertise-client-urls': `https://${memberHost(member.name, namespace)}:${CLIENT_PORT}`,
+    'listen-peer-urls': `https://0.0.0.0:${PEER_PORT}`,
+    'listen-client-urls': `https://0.0.0.0:${CLIENT_PORT}`,
+    'listen-metrics-urls': `http://0.0.0.0:${METRICS_PORT}`,
+    'client-transport-security': {
+      'cert-file': `${CONF_DIR}/tls.crt`,
+      'key-file': `${CONF_DIR}/tls.key`,
+      'client-cert-auth': true,
+      'trusted-ca-file': `${CONF_DIR}/ca.crt`,
+    },
+    // A peer dials with a leaf that has no names: etcd would check names against reverse DNS of the caller's address.
+    'peer-transport-security': {
+      'cert-file': `${PEER_DIR}/tls.crt`,
+      'key-file': `${PEER_DIR}/tls.key`,
+      'client-cert-file': `${PEER_DIR}/dial.crt`,
+      'client-key-file': `${PEER_DIR}/dial.key`,
+      'client-cert-auth': true,
+      'trusted-ca-file': `${PEER_DIR}/ca.crt`,
+    },
+    'tls-min-version': 'TLS1.2',
+    // The gateway dials etcd with the server leaf, which must not be usable by a client.
+    'enable-grpc-gateway': false,
+    'strict-reconfig-check': true,
+    'quota-backend-bytes': Number(quantityBytes(etcd.quota)),
+    'max-request-bytes': Number(quantityBytes(etcd.maxRequestBytes)),
+    'auto-compaction-mode': etcd.autoCompaction.mode.toLowerCase(),
+    'auto-compaction-retention': etcd.autoCompaction.retention,
+    'heartbeat-interval': durationMs(etcd.heartbeatInterval),
+    'election-timeout': durationMs(etcd.electionTimeout),
+    'snapshot-count': etcd.snapshotCount,
+    logger: 'zap',
+    'log-level': 'info',
+  });
+}
+
+export interface MemberFiles {
+  /** File name → content; the name is `<pod>.yaml`. */
+  readonly files: Record<string, string>;
+  /** Carried by the server certificate, so that whoever serves it proves to have exactly these files mounted. */
+  readonly uri: string;
+}
+
+export function renderMemberFiles(identity: Identity, namespace: string): MemberFiles {
+  const files = Object.fromEntries(
+    identity.members.map((m) => [`${m.name}.yaml`, memberFile(identity, m, namespace)] as const),
+  );
+  return { files, uri: `urn:quorate:files:${fingerprint(files)}` };
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Renders the claims and the StatefulSet of a cluster.
+import type { EffectiveCluster, EtcdCluster } from '../../api/cluster.ts';
+import { ANNOTATIONS, CLIENT_PORT, childNames, claimName, METRICS_PORT, PEER_PORT } from '../../api/names.ts';
+import { etcdImage } from '../../api/versions.ts';
+import {
+  type PersistentVolumeClaim,
+  persistentVolumeClaims,
+  type StatefulSet,
+  statefulSets,
+} from '../../runtime/resources.ts';
+import type { Identity } from '../identity.ts';
+import { type Child, childLabels, memberLabels, ownedMetadata } from './children.ts';
+import { CONF_DIR, DATA_MOUNT, PEER_DIR } from './memberfile.ts';
+
+/** The user and group of every pod that we make: numeric, because Pod Security cannot judge names. */
+export const RUN_AS = 65_532;
+
+function claimSpec(storage: EffectiveCluster['storage']) {
+  return {
+    accessModes: [storage.accessMode],
+    ...(storage.storageClassName === undefined ? {} : { storageClassName: storage.storageClassName }),
+    resources: { requests: { storage: storage.size } },
+  };
+}
+
+/** Claims are made before their pods, so that identity and size are decided first; they have no owner and stay. */
+export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<PersistentVolumeClaim>[] {
+  return identity.members.map((member, ordinal) => ({
+    resource: persistentVolumeClaims,
+    closed: [],
+    owned: false,
+    desired: {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: {
+        name: claimName(cluster.metadata.name, ordinal),
+        namespace: cluster.metadata.namespace as string,
+        labels: childLabels(cluster, 'member'),
+        annotations: {
+          [ANNOTATIONS.genesis]: identity.genesis,
+          [ANNOTATIONS.incarnation]: member.incarnation,
+          [ANNOTATIONS.version]: identity.formation.version,
+        },
+      },
+      spec: claimSpec(identity.formation.storage),
+    },
+  }));
+}
+
+const probe = (path: string, options: { period: number; failures: number; timeout: number }) => ({
+  httpGet: { path, port: METRICS_PORT, scheme: 'HTTP' },
+  periodSeconds: options.period,
+  failureThreshold: options.failures,
+  timeoutSeconds: options.timeout,
+});
+
+function container(identity: Identity) {
+  const { image, version, pods } = identity.formation;
+  return {
+    name: 'etcd',
+    image: etcdImage(image, version),
+    imagePullPolicy: image.pullPolicy,
+    command: ['etcd', `--config-file=${CONF_DIR}/$(POD_NAME).yaml`],
+    env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+    ports: [
+      { name: 'client', containerPort: CLIENT_PORT, protocol: 'TCP' },
+      { name: 'peer', containerPort: PEER_PORT, protocol: 'TCP' },
+      { name: 'metrics', containerPort: METRICS_PORT, protocol: 'TCP' },
+    ],
+    resources: pods.resources,
+    // An hour to replay a large log or to receive a snapshot; liveness starts only after that.
+    startupProbe: probe('/livez', { period: 1, failures: 3600, timeout: 5 }),
+    livenessProbe: probe('/livez', { period: 10, failures: 6, timeout: 10 }),
+    // Serves its own data: neither a lost quorum nor another member's CORRUPT alarm takes it out of the Service.
+    readinessProbe: probe('/readyz?exclude=linearizable_read&exclude=data_corruption', {
+      period: 5,
+      failures: 3,
+      timeout: 5,
+    }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'data', mountPath: DATA_MOUNT },
+      { name: 'conf', mountPath: CONF_DIR, readOnly: true },
+      { name: 'peer', mountPath: PEER_DIR, readOnly: true },
+    ],
+    // The last lines of the log are the reason shown when a member cannot start.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+  };
+}
+
+/** Spread is preferred, not required: seven members must fit on three nodes. */
+function placement(cluster: EtcdCluster, identity: Identity) {
+  const selector = { matchLabels: memberLabels(cluster) };
+  const { pods } = identity.formation;
+  const spread = {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 100, podAffinityTerm: { labelSelector: selector, topologyKey: 'kubernetes.io/hostname' } },
+      ],
+    },
+  };
+  return {
+    affinity: { ...spread, ...pods.affinity },
+    topologySpreadConstraints: pods.topologySpreadConstraints ?? [
+      {
+        maxSkew: 1,
+        topologyKey: 'topology.kubernetes.io/zone',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: selector,
+      },
+    ],
+    nodeSelector: pods.nodeSelector,
+    tolerations: pods.tolerations,
+    priorityClassName: pods.priorityClassName,
+  };
+}
+
+function podTemplate(cluster: EtcdCluster, identity: Identity) {
+  const names = childNames(cluster.metadata.name);
+  const { image, pods } = identity.formation;
+  return {
+    metadata: {
+      labels: { ...pods.labels, ...childLabels(cluster, 'member') },
+      annotations: { ...pods.annotations, [ANNOTATIONS.genesis]: identity.genesis },
+    },
+    spec: {
+      containers: [container(identity)],
+      initContainers: [],
+      volumes: [
+        { name: 'conf', secret: { secretName: names.serverTls } },
+        { name: 'peer', secret: { secretName: names.peerTls } },
+      ],
+      ...placement(cluster, identity),
+      imagePullSecrets: image.pullSecrets,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      hostNetwork: false,
+      hostPID: false,
+      hostIPC: false,
+      securityContext: {
+        runAsUser: RUN_AS,
+        runAsGroup: RUN_AS,
+        fsGroup: RUN_AS,
+        fsGroupChangePolicy: 'OnRootMismatch',
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      terminationGracePeriodSeconds: 30,
+    },
+  };
+}
+
+export function renderStatefulSet(cluster: EtcdCluster, identity: Identity): Child<StatefulSet> {
+  const names = childNames(cluster.metadata.name);
+  return {
+    resource: statefulSets,
+    closed: ['spec.template.spec.nodeSelector', 'spec.template.metadata.labels'],
+    owned: true,
+    desired: {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: ownedMetadata(cluster, names.statefulSet),
+      spec: {
+        replicas: identity.members.length,
+        serviceName: names.headlessService,
+        podManagementPolicy: 'Parallel',
+        updateStrategy: { type: 'OnDelete' },
+        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+        selector: { matchLabels: memberLabels(cluster) },
+        template: podTemplate(cluster, identity) as NonNullable<StatefulSet['spec']>['template'],
+        volumeClaimTemplates: [
+          {
+            metadata: { name: 'data', labels: childLabels(cluster, 'member') },
+            spec: claimSpec(identity.formation.storage),
+          },
+        ],
+      },
+    },
+  };
+}

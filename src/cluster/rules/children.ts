@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules on the objects of a cluster: make what is missing, put back what was edited, never touch what is not ours.
+import type { PersistentVolumeClaim } from '../../runtime/resources.ts';
+import { drift } from '../drift.ts';
+import { claimIdentity } from '../identity.ts';
+import type { ChildState, Observed } from '../observed.ts';
+import type { Finding, Ruling } from '../plan.ts';
+import { foreignRuling } from './foreign.ts';
+
+const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
+const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
+
+/** Path of the first difference; for claims only what identifies them, since their spec is the provisioner's and ours to grow. */
+export function childDrift(c: ChildState): string | undefined {
+  if (c.live === undefined) return 'missing';
+  const { kind: _kind, apiVersion: _version, ...desired } = c.child.desired;
+  if (!isClaim(c)) return drift(desired, c.live, c.child.closed);
+  return drift({ metadata: desired.metadata }, c.live);
+}
+
+/** True when the child may and must be written now. */
+export function wantsWrite(o: Observed, c: ChildState): boolean {
+  if (c.foreign !== undefined || c.live?.metadata.deletionTimestamp !== undefined) return false;
+  // A claim of a formed cluster is data: a new one in its place would only hide that the data is gone.
+  if (isClaim(c) && c.live === undefined && o.identity?.phase === 'Formed') return false;
+  return childDrift(c) !== undefined;
+}
+
+export function childrenRule(o: Observed): Ruling | undefined {
+  const replaced = replaceableClaims(o);
+  if (replaced.length > 0) {
+    const message = `deleting the unbound claims ${replaced.map((c) => c.metadata.name).join(', ')}: the spec asks for other storage`;
+    return { step: { action: 'ReplaceClaims', claims: replaced, reason: 'ClaimsReplaced', message, event: true } };
+  }
+  const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet');
+  const due = children.filter((c) => wantsWrite(o, c));
+  if (due.length > 0) return { step: putStep(o, due) };
+  const foreign = children.find((c) => c.foreign !== undefined);
+  if (foreign?.foreign !== undefined) {
+    return foreignRuling(foreign.child.resource.kind, foreign.child.desired.metadata.name, foreign.foreign);
+  }
+  const finding = lostClaim(o, children);
+  return finding === undefined ? undefined : { finding };
+}
+
+export function statefulSetRule(o: Observed): Ruling | undefined {
+  const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
+  if (set === undefined) return undefined;
+  if (set.foreign !== undefined) return foreignRuling('StatefulSet', set.child.desired.metadata.name, set.foreign);
+  return wantsWrite(o, set) ? { step: putStep(o, [set]) } : undefined;
+}
+
+function putStep(o: Observed, due: readonly ChildState[]) {
+  const restored = due.filter((c) => c.live !== undefined || o.identity?.phase === 'Formed');
+  const what = due.map((c) => (c.live === undefined ? label(c) : `${label(c)} (${childDrift(c)})`)).join(', ');
+  return restored.length === 0
+    ? ({ action: 'PutChildren', children: due, reason: 'ChildrenCreated', message: `creating ${what}` } as const)
+    : ({
+        action: 'PutChildren',
+        children: due,
+        reason: 'ChildrenRestored',
+        message: `putting back ${what}`,
+        event: true,
+      } as const);
+}
+
+/** Claims of a formation that never finished, without a volume yet, that ask for other storage than the spec does now. */
+function replaceableClaims(o: Observed): PersistentVolumeClaim[] {
+  if (o.identity === undefined || o.identity.phase === 'Formed') return [];
+  const { storage } = o.identity.formation;
+  return o.claims.filter((claim) => {
+    const known = claimIdentity(claim);
+    if (known === undefined || known.formed || claim.metadata.deletionTimestamp !== undefined) return false;
+    if (claim.status?.phase !== 'Pending' || claim.spec?.volumeName !== undefined) return false;
+    const wantedClass = storage.storageClassName ?? claim.spec?.storageClassName;
+    const same =
+      claim.spec?.storageClassName === wantedClass &&
+      drift(
+        { limits: { storage: storage.size } },
+        { limits: { storage: claim.spec?.resources?.requests?.storage } },
+        [],
+        '',
+      ) === undefined;
+    return !same;
+  });
+}
+
+function lostClaim(o: Observed, children: readonly ChildState[]): Finding | undefined {
+  if (o.identity?.phase !== 'Formed') return undefined;
+  const leaving = children.find((c) => isClaim(c) && c.live?.metadata.deletionTimestamp !== undefined);
+  const gone = children.find((c) => isClaim(c) && c.live === undefined);
+  const lost = gone ?? leaving;
+  if (lost === undefined) return undefined;
+  const name = lost.child.desired.metadata.name;
+  const state = gone === undefined ? 'is being deleted and goes with its pod' : 'is gone';
+  const message =
+    `the claim ${name} ${state}, and with it the data of its member, which will not start empty; ` +
+    'this version cannot replace a member yet: bring the claim back, or restore the cluster from a backup';
+  return { kind: 'blocked', reason: 'ClaimLost', message };
+}

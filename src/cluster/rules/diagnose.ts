@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds out why a member does not start, from what Kubernetes says of its pod.
+import type { Pod } from '../../runtime/resources.ts';
+import type { Observed } from '../observed.ts';
+import type { Finding } from '../plan.ts';
+
+/** What comes by itself within this many milliseconds (a volume, an image, a slow API) is not worth an alarm. */
+const GRACE_MS = 15_000;
+
+const IMAGE_TROUBLE = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
+
+/** The first thing that keeps a member from starting; blocked once it has lasted. */
+export function diagnose(o: Observed): Finding | undefined {
+  if (o.podsRefused !== undefined) {
+    const message = `pods cannot be created: ${oneLine(o.podsRefused)}; change the policy or quota of the namespace, or spec.pods.resources`;
+    return { kind: 'blocked', reason: 'PodsRefused', message };
+  }
+  for (const pod of [...o.pods].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))) {
+    const found = unscheduled(pod, o.now) ?? waiting(pod, o.now);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+const since = (time: unknown, now: Date): number => (typeof time === 'string' ? now.getTime() - Date.parse(time) : 0);
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 400);
+const kindAfter = (ms: number): Finding['kind'] => (ms > GRACE_MS ? 'blocked' : 'progress');
+
+function unscheduled(pod: Pod, now: Date): Finding | undefined {
+  const c = pod.status?.conditions?.find((x) => x.type === 'PodScheduled' && x.status === 'False');
+  if (c === undefined) return undefined;
+  const text = oneLine(c.message ?? c.reason ?? '');
+  const storage = /storageclass|persistentvolumeclaim|volume/i.test(text);
+  const remedy = storage
+    ? 'create the StorageClass, free storage, or correct spec.storage'
+    : 'free or add capacity, or correct spec.pods';
+  return {
+    kind: kindAfter(since(c.lastTransitionTime ?? pod.metadata.creationTimestamp, now)),
+    reason: storage ? 'StorageUnavailable' : 'Unschedulable',
+    message: `pod ${pod.metadata.name} cannot be scheduled: ${text}; ${remedy}`,
+  };
+}
+
+function waiting(pod: Pod, now: Date): Finding | undefined {
+  const status = pod.status?.containerStatuses?.[0];
+  const reason = status?.state?.waiting?.reason;
+  const kind = kindAfter(since(pod.metadata.creationTimestamp, now));
+  if (reason !== undefined && IMAGE_TROUBLE.has(reason)) {
+    const message = `pod ${pod.metadata.name} cannot get its image ${status?.image ?? ''}: ${oneLine(status?.state?.waiting?.message ?? reason)}; correct spec.image or spec.version`;
+    return { kind, reason: 'ImageUnavailable', message };
+  }
+  if (reason === 'CrashLoopBackOff' || reason === 'RunContainerError' || reason === 'CreateContainerConfigError') {
+    const text = status?.lastState?.terminated?.message ?? status?.state?.waiting?.message ?? reason;
+    return {
+      kind,
+      reason: 'MemberCrashing',
+      message: `pod ${pod.metadata.name} does not stay up: ${oneLine(lastLine(text))}`,
+    };
+  }
+  return undefined;
+}
+
+/** etcd's last words are JSON lines; the message of the last one says it best. */
+export function lastLine(text: string): string {
+  const line = text.trim().split('\n').at(-1) ?? '';
+  try {
+    const entry = JSON.parse(line) as { msg?: string; error?: string };
+    return [entry.msg, entry.error].filter((x) => x !== undefined).join(': ') || line;
+  } catch {
+    return line;
+  }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// What to say when an object of our name is not ours: it is never taken over.
+import type { Foreign } from '../observed.ts';
+import type { Ruling } from '../plan.ts';
+
+export function foreignRuling(kind: string, name: string, foreign: Exclude<Foreign, undefined>): Ruling {
+  if (foreign === 'predecessor') {
+    const message = `waiting until the ${kind} ${name} of the deleted cluster of this name is gone`;
+    return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message } };
+  }
+  const message = `the ${kind} ${name} exists and was not made for this cluster; rename or delete it, or name the cluster otherwise`;
+  return { stop: true, finding: { kind: 'blocked', reason: 'NameConflict', message } };
+}

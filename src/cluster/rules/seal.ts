@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules from the first start of the members to the proof that none of them can ever start empty again.
+import { ANNOTATIONS } from '../../api/names.ts';
+import { claimIdentity } from '../identity.ts';
+import type { Observed } from '../observed.ts';
+import type { Ruling } from '../plan.ts';
+import { diagnose } from './diagnose.ts';
+
+/** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
+const NUDGE_AGAIN_MS = 1500;
+
+/** While nothing is formed, pods of an earlier attempt go: their files name another genesis. */
+export function stalePodRule(o: Observed): Ruling | undefined {
+  if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
+  const genesis = o.identity.genesis;
+  const stale = o.pods.filter(
+    (p) => p.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis && p.metadata.deletionTimestamp === undefined,
+  );
+  if (stale.length === 0) return undefined;
+  const message = `deleting pods of the earlier attempt: ${stale.map((p) => p.metadata.name).join(', ')}`;
+  return { step: { action: 'DeletePods', pods: stale, reason: 'PodsReplaced', message } };
+}
+
+export function sealRule(o: Observed): Ruling | undefined {
+  if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
+  return o.identity.phase === 'Open' ? opened(o) : sealing(o);
+}
+
+function opened(o: Observed): Ruling {
+  const started = o.members.filter(
+    (m) => m.started && m.pod?.metadata.annotations?.[ANNOTATIONS.genesis] === o.identity?.genesis,
+  );
+  if (started.length === o.members.length && o.identity !== undefined) {
+    const identity = { ...o.identity, phase: 'Sealing' as const };
+    const replaces = o.config?.metadata.resourceVersion;
+    const message = `all ${started.length} members have started: sealing their files`;
+    return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Sealing', message } };
+  }
+  const trouble = diagnose(o);
+  if (trouble !== undefined) return { finding: trouble };
+  const message = `${started.length} of ${o.members.length} members have started`;
+  return { finding: { kind: 'progress', reason: 'Bootstrapping', message } };
+}
+
+function sealing(o: Observed): Ruling {
+  if (o.identity === undefined || o.files === undefined) return {};
+  const unproven = o.members.filter((m) => m.servedFiles !== o.files?.uri);
+  if (unproven.length > 0)
+    return refresh(
+      o,
+      unproven.map((m) => m.name),
+    );
+  const problem = membershipProblem(o);
+  if (problem !== undefined) {
+    return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Bootstrapping', message: problem } };
+  }
+  const unmarked = o.children.filter(
+    (c) =>
+      c.child.resource.kind === 'PersistentVolumeClaim' &&
+      c.live !== undefined &&
+      claimIdentity(c.live)?.formed !== true,
+  );
+  if (unmarked.length > 0) {
+    const children = unmarked.map((c) => ({ ...c, child: { ...c.child, desired: formedClaim(c.child.desired) } }));
+    const message = 'marking the claims as holding a formed cluster';
+    return { step: { action: 'PutChildren', children, reason: 'ClaimsMarked', message } };
+  }
+  const identity = { ...o.identity, phase: 'Formed' as const };
+  const message = `cluster ${o.quorum.clusterId} formed with ${o.members.length} members, all sealed`;
+  const replaces = o.config?.metadata.resourceVersion;
+  return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Formed', message, event: true } };
+}
+
+const formedClaim = <T extends { metadata: { annotations?: Record<string, string> } }>(claim: T): T => ({
+  ...claim,
+  metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
+});
+
+/** A change of the pod makes the kubelet look at its volumes at once instead of within a minute. */
+function refresh(o: Observed, unproven: readonly string[]): Ruling {
+  const hash = (o.files?.uri ?? '').slice(-16);
+  const due = o.pods.filter((p) => {
+    if (!unproven.includes(p.metadata.name) || p.metadata.deletionTimestamp !== undefined) return false;
+    const [seen, at] = (p.metadata.annotations?.[ANNOTATIONS.files] ?? '').split('@');
+    return seen !== hash || o.now.getTime() - Number(at) > NUDGE_AGAIN_MS;
+  });
+  const message = `waiting for ${unproven.join(', ')} to serve with the sealed files`;
+  if (due.length === 0) return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
+  const value = `${hash}@${o.now.getTime()}`;
+  return { step: { action: 'RefreshMounts', pods: due, value, reason: 'MountsRefreshed', message } };
+}
+
+/** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */
+export function membershipProblem(o: Observed): string | undefined {
+  if (!o.quorum.read || o.quorum.members === undefined) return 'waiting for the members to elect a leader';
+  const wanted = o.members.map((m) => m.name).toSorted();
+  const live = o.quorum.members.map((m) => (m.isLearner ? `${m.name} (learner)` : m.name)).toSorted();
+  if (wanted.join() !== live.join()) return `the member list is ${live.join(', ')}; expected ${wanted.join(', ')}`;
+  const silent = o.members.filter((m) => m.status === undefined).map((m) => m.name);
+  if (silent.length > 0) return `waiting for ${silent.join(', ')}`;
+  const ids = new Set(o.members.map((m) => m.status?.clusterId));
+  return ids.size === 1 ? undefined : `members report different cluster IDs: ${[...ids].join(', ')}`;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one error of the Kubernetes client, with a stable code and what to do about it.
+
+export type KubeErrorCode =
+  | 'NotFound'
+  | 'AlreadyExists'
+  | 'Conflict'
+  | 'Invalid'
+  | 'Forbidden'
+  | 'Unauthorized'
+  | 'TooManyRequests'
+  | 'Gone'
+  | 'Timeout'
+  | 'Unavailable'
+  | 'Fenced'
+  | 'Unknown';
+
+export type KubeErrorClass = 'retryable' | 'terminal' | 'conflict';
+
+/** Timeout and Unavailable leave open whether a write was carried out: look again before acting on it. */
+const CLASSES: Record<KubeErrorCode, KubeErrorClass> = {
+  NotFound: 'terminal',
+  AlreadyExists: 'conflict',
+  Conflict: 'conflict',
+  Invalid: 'terminal',
+  Forbidden: 'terminal',
+  Unauthorized: 'retryable',
+  TooManyRequests: 'retryable',
+  Gone: 'retryable',
+  Timeout: 'retryable',
+  Unavailable: 'retryable',
+  Fenced: 'terminal',
+  Unknown: 'retryable',
+};
+
+interface KubeErrorOptions {
+  readonly status?: number;
+  readonly reason?: string;
+  readonly retryAfterMs?: number;
+  readonly details?: unknown;
+  readonly cause?: unknown;
+}
+
+export class KubeError extends Error {
+  override readonly name = 'KubeError';
+  readonly code: KubeErrorCode;
+  readonly class: KubeErrorClass;
+  readonly status: number | undefined;
+  readonly reason: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly details: unknown;
+
+  constructor(code: KubeErrorCode, message: string, o: KubeErrorOptions = {}) {
+    super(message, o.cause === undefined ? undefined : { cause: o.cause });
+    this.code = code;
+    this.class = CLASSES[code];
+    this.status = o.status;
+    this.reason = o.reason;
+    this.retryAfterMs = o.retryAfterMs;
+    this.details = o.details;
+  }
+}
+
+/** The metav1.Status body of a refused request; any other body is tolerated. */
+interface StatusBody {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly details?: { readonly retryAfterSeconds?: number };
+}
+
+export function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode {
+  switch (status) {
+    case 400:
+    case 413:
+    case 415:
+    case 422:
+      return 'Invalid';
+    case 401:
+      return 'Unauthorized';
+    case 403:
+      return 'Forbidden';
+    case 404:
+      return 'NotFound';
+    case 409:
+      return reason === 'AlreadyExists' ? 'AlreadyExists' : 'Conflict';
+    case 410:
+      return 'Gone';
+    case 429:
+      return 'TooManyRequests';
+    case 504:
+      return 'Timeout';
+    default:
+      return status >= 500 ? 'Unavailable' : 'Unknown';
+  }
+}
+
+export function errorOfResponse(status: number, body: string, retryAfter: string | undefined): KubeError {
+  let parsed: StatusBody = {};
+  try {
+    parsed = JSON.parse(body) as StatusBody;
+  } catch {
+    // A proxy or a load balancer answered, not the API server.
+  }
+  const seconds = retryAfter === undefined ? parsed.details?.retryAfterSeconds : Number(retryAfter);
+  const message = parsed.message ?? `HTTP status ${status}`;
+  return new KubeError(codeOfStatus(status, parsed.reason), message, {
+    status,
+    ...(parsed.reason === undefined ? {} : { reason: parsed.reason }),
+    ...(seconds !== undefined && Number.isFinite(seconds) ? { retryAfterMs: seconds * 1000 } : {}),
+    ...(parsed.details === undefined ? {} : { details: parsed.details }),
+  });
+}
+
+/** What undici and Node throw when there is no answer; the outcome of a write is unknown then. */
+export function errorOfTransport(cause: unknown): KubeError {
+  if (cause instanceof KubeError) return cause;
+  const e = cause as { name?: string; code?: string; message?: string };
+  const timeout =
+    e.name === 'TimeoutError' || e.code === 'UND_ERR_HEADERS_TIMEOUT' || e.code === 'UND_ERR_BODY_TIMEOUT';
+  return new KubeError(timeout ? 'Timeout' : 'Unavailable', e.message ?? String(cause), { cause });
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache of one kind: what the watch has shown so far, and who wants to know when it changes.
+import { type KubeObject, type Ref, refKey } from './json.ts';
+
+export interface Store<T> {
+  get(ref: Ref): T | undefined;
+  list(namespace?: string): T[];
+  /** The first list is complete. */
+  readonly synced: boolean;
+  /** Monotonic milliseconds of the last sign of life of the oldest watch. */
+  readonly lastContact: number;
+}
+
+export interface Change<T> {
+  readonly before: T | undefined;
+  readonly after: T | undefined;
+}
+
+const newer = (a: KubeObject, b: KubeObject): boolean => {
+  try {
+    return BigInt(a.metadata.resourceVersion ?? '0') >= BigInt(b.metadata.resourceVersion ?? '0');
+  } catch {
+    return true;
+  }
+};
+
+/**
+ * What changes when one object is seen: nothing for an older version of the same object, two changes when an object of
+ * another UID took its name while nobody was looking.
+ */
+export function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
+  if (before === undefined) return [{ before, after }];
+  if (before.metadata.uid !== after.metadata.uid)
+    return [
+      { before, after: undefined },
+      { before: undefined, after },
+    ];
+  if (!newer(after, before) || before.metadata.resourceVersion === after.metadata.resourceVersion) return [];
+  return [{ before, after }];
+}
+
+export class ObjectStore<T extends KubeObject> implements Store<T> {
+  readonly #objects = new Map<string, T>();
+  readonly #listeners: ((change: Change<T>) => void)[] = [];
+  readonly #parts = new Map<string, { synced: boolean; contact: number }>();
+  readonly #onListenerError: (e: unknown) => void;
+
+  constructor(onListenerError: (e: unknown) => void) {
+    this.#onListenerError = onListenerError;
+  }
+
+  get synced(): boolean {
+    return this.#parts.size > 0 && [...this.#parts.values()].every((p) => p.synced);
+  }
+
+  get lastContact(): number {
+    return Math.min(...[...this.#parts.values()].map((p) => p.contact));
+  }
+
+  get(ref: Ref): T | undefined {
+    return this.#objects.get(refKey(ref));
+  }
+
+  list(namespace?: string): T[] {
+    const all = [...this.#objects.values()];
+    return namespace === undefined ? all : all.filter((o) => o.metadata.namespace === namespace);
+  }
+
+  onChange(listener: (change: Change<T>) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** A part is one watch: one namespace, or all ('' ). */
+  expect(part: string): void {
+    this.#parts.set(part, { synced: false, contact: performance.now() });
+  }
+
+  contact(part: string): void {
+    const p = this.#parts.get(part);
+    if (p !== undefined) p.contact = performance.now();
+  }
+
+  /** A complete list: what is not in it is gone. Objects that live on are never reported as deleted. */
+  replace(part: string, objects: readonly T[]): void {
+    const seen = new Set(objects.map((o) => refKey(o.metadata)));
+    for (const o of objects) this.upsert(o);
+    for (const [key, o] of this.#objects) {
+      if (!seen.has(key) && (part === '' || o.metadata.namespace === part)) this.#drop(key, o);
+    }
+    const p = this.#parts.get(part);
+    if (p !== undefined) p.synced = true;
+    this.contact(part);
+  }
+
+  upsert(o: T): void {
+    const key = refKey(o.metadata);
+    for (const change of changesOf(this.#objects.get(key), o)) {
+      if (change.after !== undefined) this.#objects.set(key, change.after);
+      this.#tell(change);
+    }
+  }
+
+  /** Only the very object that was deleted: a late event of an older UID must not remove its successor. */
+  remove(o: T): void {
+    const key = refKey(o.metadata);
+    const known = this.#objects.get(key);
+    if (known !== undefined && known.metadata.uid === o.metadata.uid) this.#drop(key, known);
+  }
+
+  #drop(key: string, before: T): void {
+    this.#objects.delete(key);
+    this.#tell({ before, after: undefined });
+  }
+
+  #tell(change: Change<T>): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (e) {
+        this.#onListenerError(e);
+      }
+    }
+  }
+}
