@@ -1,0 +1,45 @@
+{{- define "quorate.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains "quorate" .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-quorate" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "quorate.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "quorate.fullname" .) -}}
+{{- end -}}
+
+{{/* The network policies of etcd clusters let pods with this name label in: it must not be overridden. */}}
+{{- define "quorate.selectorLabels" -}}
+app.kubernetes.io/name: quorate
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "quorate.labels" -}}
+{{ include "quorate.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "quorate.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "quorate.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "quorate.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}

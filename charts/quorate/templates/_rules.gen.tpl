@@ -1,0 +1,86 @@
+{{- /* Generated from scripts/rbac.ts by `make generate`. */ -}}
+
+{{- define "quorate.rules.watched" -}}
+# patch: the finalizer; spec is never written
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdclusters]
+  verbs: [get, list, watch, patch]
+# what was seen
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdclusters/status]
+  verbs: [patch]
+# create: schedules make backups
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdbackups]
+  verbs: [get, list, watch, create]
+# what was seen
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdbackups/status]
+  verbs: [patch]
+# OwnerReferencesPermissionEnforcement asks for it before it lets a child block the deletion of its owner
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdclusters/finalizers, etcdbackups/finalizers]
+  verbs: [update]
+# one per cluster
+- apiGroups: ["apps"]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+# the StatefulSet makes them; the operator decides who restarts
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch, delete]
+# made before their pods; deleted only if the policy says so
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, create, patch, delete]
+# one per member, one for clients
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch]
+# identity record, written by compare-and-set; job settings
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, update]
+# one per cluster
+- apiGroups: ["policy"]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+# peers, clients
+- apiGroups: ["networking.k8s.io"]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch]
+# backups run as Jobs
+- apiGroups: ["batch"]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+# certificates; read by name only
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, update]
+# tells what it does; list: why a StatefulSet cannot make a pod
+- apiGroups: ["events.k8s.io"]
+  resources: [events]
+  verbs: [list, create]
+{{- end -}}
+
+{{- define "quorate.rules.own" -}}
+# leader election
+- apiGroups: ["coordination.k8s.io"]
+  resources: [leases]
+  verbs: [get, create, update]
+{{- end -}}
+
+{{- define "quorate.rules.view" -}}
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdclusters, etcdbackups]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{- define "quorate.rules.edit" -}}
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdclusters, etcdbackups]
+  verbs: [create, update, patch, delete]
+- apiGroups: ["etcd.quorate.dev"]
+  resources: [etcdclusters/scale]
+  verbs: [get, update, patch]
+{{- end -}}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// `make test`: set-up, static checks, all tests; streams what happens and ends with `N passed, N failed`.
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { FILES, ROOT } from '../test/testbed/config.ts';
+import { findHelm } from './lib/tools.ts';
+
+const stages = ['setup', 'check', 'unit', 'integration', 'e2e', 'teardown'] as const;
+type Stage = (typeof stages)[number];
+
+const total = { passed: 0, failed: 0 };
+const failures: string[] = [];
+const started = performance.now();
+const say = (line: string) => process.stdout.write(`${line}\n`);
+const since = (from: number) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
+
+function count(passed: boolean, what: string): void {
+  total[passed ? 'passed' : 'failed'] += 1;
+  if (!passed) failures.push(what);
+}
+
+/** Streams the output; resolves with the exit status. */
+function stream(command: string, args: string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', (error) => {
+      say(error.message);
+      resolve(1);
+    });
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** One program is one test. */
+async function check(name: string, command: string, args: string[]): Promise<boolean> {
+  const from = performance.now();
+  const passed = (await stream(command, args)) === 0;
+  say(`${passed ? '✓' : '✗'} ${name} (${since(from)})`);
+  count(passed, name);
+  return passed;
+}
+
+async function staticChecks(): Promise<void> {
+  const node = process.execPath;
+  await check('types', node, ['--run', 'types']);
+  await check('lint', node, ['--run', 'lint']);
+  await check('format', node, ['--run', 'format']);
+  await check('unused files, exports and packages', node, ['--run', 'unused']);
+  await check('generated API files are fresh', node, ['scripts/generate.ts', '--check']);
+  await check('generated chart files are fresh', node, ['scripts/chart.ts', '--check']);
+  const helm = await findHelm().catch((error: Error) => (say(error.message), 'helm'));
+  await check('chart lint', helm, ['lint', '--strict', '--quiet', 'charts/quorate']);
+}
+
+interface Report {
+  numPassedTests: number;
+  numTotalTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    message?: string;
+    assertionResults: { status: string; fullName: string }[];
+  }[];
+}
+
+/** Every test that did not pass has failed, also one that was skipped; a file that did not load is one failure. */
+async function vitest(project: 'unit' | 'integration' | 'e2e', filters: string[]): Promise<void> {
+  await mkdir(path.join(ROOT, 'coverage'), { recursive: true });
+  const file = path.join(ROOT, `coverage/${project}.json`);
+  await rm(file, { force: true });
+  const before = total.failed;
+  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', project, '--reporter=default', '--reporter=json'];
+  const status = await stream(process.execPath, [
+    ...args,
+    `--outputFile.json=${file}`,
+    '--passWithNoTests',
+    ...filters,
+  ]);
+  const report: Report = await readFile(file, 'utf8').then(JSON.parse, () => ({
+    numPassedTests: 0,
+    numTotalTests: 0,
+    testResults: [],
+  }));
+  for (const result of report.testResults) {
+    for (const { status: outcome, fullName } of result.assertionResults) count(outcome === 'passed', fullName);
+    const named = result.assertionResults.some(({ status: outcome }) => outcome !== 'passed');
+    if (result.status !== 'passed' && !named) count(false, path.relative(ROOT, result.name));
+  }
+  // Errors outside of tests, or no report at all.
+  if (status !== 0 && total.failed === before) count(false, `${project} tests: vitest ended with ${status}`);
+}
+
+async function run(stage: Stage, filters: string[]): Promise<void> {
+  const from = performance.now();
+  say(`── ${stage}`);
+  switch (stage) {
+    case 'setup':
+      await check('the testbed is up, with the operator', process.execPath, ['scripts/deploy.ts']);
+      break;
+    case 'check':
+      await staticChecks();
+      break;
+    case 'teardown':
+      await check('nothing of the testbed is left', process.execPath, ['test/testbed/cli.ts', 'down']);
+      break;
+    default:
+      await vitest(stage, filters);
+  }
+  say(`── ${stage}: ${since(from)}`);
+}
+
+/** CI leaves nothing; people keep their testbed. */
+const everything = (): Stage[] => stages.filter((stage) => stage !== 'teardown' || process.env['CI'] === 'true');
+
+async function main(args: string[]): Promise<void> {
+  const asked = args.filter((arg): arg is Stage => (stages as readonly string[]).includes(arg));
+  const filters = args.filter((arg) => !(stages as readonly string[]).includes(arg));
+  for (const stage of asked.length > 0 ? asked : everything()) await run(stage, filters);
+}
+
+function finish(): never {
+  if (failures.length > 0) say(`\nfailed:\n${failures.map((name) => `  ✗ ${name}`).join('\n')}`);
+  say(`\n${since(started)}, logs of the testbed: ${path.relative(ROOT, FILES.logs)}`);
+  say(`${total.passed} passed, ${total.failed} failed`);
+  process.exit(total.failed === 0 ? 0 : 1);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    count(false, `ended by ${signal}`);
+    finish();
+  });
+}
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  count(false, 'the test run itself');
+}
+finish();

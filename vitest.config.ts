@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Three kinds of tests: pure code, single parts against the real thing, and behaviour on the testbed.
+import { defineConfig } from 'vitest/config';
+
+// Tests that need nothing but the process, also where they judge the test tools themselves.
+const unit = [
+  'src/**/*.test.ts',
+  'scripts/**/*.test.ts',
+  'test/unit/**/*.test.ts',
+  'test/testbed/{proxy,recorder}/**/*.test.ts',
+];
+
+export default defineConfig({
+  test: {
+    // A skipped or focused test would be a hidden failure.
+    allowOnly: false,
+    retry: 0,
+    projects: [
+      { test: { name: 'unit', include: unit, pool: 'threads', testTimeout: 10_000 } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts', 'test/testbed/**/*.test.ts'],
+          exclude: unit,
+          pool: 'forks',
+          // Files wait for the cluster most of the time: more of them than cores.
+          maxWorkers: 3,
+          testTimeout: 180_000,
+          hookTimeout: 240_000,
+        },
+      },
+    ],
+  },
+});
