@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transition times, and the contract that kstatus, Flux and Argo CD rely on.
+import { describe, expect, it } from 'vitest';
+import { type Condition, conditionsProblem, mergeConditions } from './conditions.ts';
+
+const at = new Date('2026-01-02T03:04:05.678Z');
+const draft = (type: string, status: Condition['status'], reason = 'R') => ({
+  type,
+  status,
+  reason,
+  message: '',
+  observedGeneration: 1,
+});
+const old = (type: string, status: Condition['status']): Condition => ({
+  ...draft(type, status),
+  lastTransitionTime: 'then',
+});
+
+describe('mergeConditions', () => {
+  it('keeps the time while the status is the same, sets it when it changes, drops what is absent', () => {
+    const merged = mergeConditions(
+      [old('Ready', 'True'), old('Available', 'True'), old('Stalled', 'True')],
+      [draft('Ready', 'False'), draft('Available', 'True', 'Other')],
+      at,
+    );
+    expect(merged.map((c) => [c.type, c.reason, c.lastTransitionTime])).toEqual([
+      ['Ready', 'R', '2026-01-02T03:04:05Z'],
+      ['Available', 'Other', 'then'],
+    ]);
+  });
+});
+
+const rows: [string, Condition[], string | undefined][] = [
+  ['ready', [old('Ready', 'True')], undefined],
+  ['at work', [old('Ready', 'False'), old('Reconciling', 'True')], undefined],
+  ['stuck', [old('Ready', 'False'), old('Stalled', 'True')], undefined],
+  ['no Ready', [old('Available', 'True')], 'Ready is missing'],
+  ['Stalled kept as False', [old('Ready', 'True'), old('Stalled', 'False')], 'Stalled is present but False'],
+  [
+    'both at once',
+    [old('Ready', 'False'), old('Reconciling', 'True'), old('Stalled', 'True')],
+    'Reconciling and Stalled at once',
+  ],
+  ['at work and ready', [old('Ready', 'True'), old('Reconciling', 'True')], 'Reconciling is True while Ready is True'],
+  ['unknown without work', [old('Ready', 'Unknown')], 'Ready is Unknown without Reconciling'],
+];
+
+describe('conditionsProblem', () => {
+  for (const [sentence, conditions, expected] of rows) {
+    it(sentence, () => {
+      const o = { metadata: { name: 'x', generation: 1 }, status: { observedGeneration: 1, conditions } };
+      expect(conditionsProblem(o)).toBe(expected);
+    });
+  }
+});

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// The work queue under a clock that the test turns.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backoffMs, type Clock, WorkQueue } from './queue.ts';
+
+class TestClock implements Clock {
+  #now = 0;
+  #timers: { at: number; run: () => void }[] = [];
+  now(): number {
+    return this.#now;
+  }
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((t) => t !== timer);
+    };
+  }
+  async turn(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = this.#timers.filter((t) => t.at <= this.#now);
+    this.#timers = this.#timers.filter((t) => t.at > this.#now);
+    for (const t of due) t.run();
+    await settle();
+  }
+}
+
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 20; i += 1) await Promise.resolve();
+};
+
+describe('work queue', () => {
+  it('merges requests for a key that is waiting, and runs it once more when it is asked for while running', async () => {
+    const runs: string[] = [];
+    let release = (): void => undefined;
+    const queue = new WorkQueue({
+      workers: 1,
+      run: (key) => {
+        runs.push(key);
+        return new Promise((resolve) => {
+          release = () => resolve(undefined);
+        });
+      },
+    });
+    queue.add('a');
+    queue.add('a');
+    queue.add('a');
+    expect(runs).toEqual(['a']);
+    release();
+    await settle();
+    expect(runs).toEqual(['a', 'a']);
+    release();
+    await settle();
+    expect(runs).toEqual(['a', 'a']);
+  });
+
+  it('backs a failing key off and lets the others through', async () => {
+    const clock = new TestClock();
+    const runs: string[] = [];
+    const queue = new WorkQueue({
+      workers: 1,
+      clock,
+      random: () => 1,
+      backoff: { firstMs: 100, maxMs: 1000 },
+      run: (key) => {
+        runs.push(key);
+        return key === 'poison' ? Promise.reject(new Error('x')) : Promise.resolve(undefined);
+      },
+    });
+    queue.add('poison');
+    queue.add('good');
+    await settle();
+    expect(runs).toEqual(['poison', 'good']);
+    await clock.turn(99);
+    expect(runs).toHaveLength(2);
+    await clock.turn(1);
+    expect(runs).toEqual(['poison', 'good', 'poison']);
+    await clock.turn(199);
+    expect(runs).toHaveLength(3);
+    await clock.turn(1);
+    expect(runs).toHaveLength(4);
+  });
+
+  it('keeps the earliest of several times for one key', async () => {
+    const clock = new TestClock();
+    const runs: number[] = [];
+    const queue = new WorkQueue({
+      workers: 1,
+      clock,
+      run: () => {
+        runs.push(clock.now());
+        return Promise.resolve(undefined);
+      },
+    });
+    queue.addAfter('a', 500);
+    queue.addAfter('a', 100);
+    queue.addAfter('a', 300);
+    await clock.turn(100);
+    await clock.turn(1000);
+    expect(runs).toEqual([100]);
+  });
+
+  it('never runs a key twice at once, never more keys than workers, and loses no request', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat(5), { maxLength: 60 }),
+        fc.integer({ min: 1, max: 3 }),
+        async (adds, workers) => {
+          const running = new Set<string>();
+          let most = 0;
+          const seen = new Map<string, number>();
+          let stamp = 0;
+          const queue = new WorkQueue({
+            workers,
+            run: async (key) => {
+              expect(running.has(key)).toBe(false);
+              running.add(key);
+              most = Math.max(most, running.size);
+              seen.set(key, stamp);
+              await Promise.resolve();
+              await Promise.resolve();
+              running.delete(key);
+              return undefined;
+            },
+          });
+          const asked = new Map<string, number>();
+          for (const n of adds) {
+            stamp += 1;
+            asked.set(String(n), stamp);
+            queue.add(String(n));
+            if (n % 2 === 0) await Promise.resolve();
+          }
+          for (let i = 0; i < 40; i += 1) await settle();
+          expect(most).toBeLessThanOrEqual(workers);
+          for (const [key, at] of asked) expect(seen.get(key)).toBeGreaterThanOrEqual(at);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('stops: takes nothing new and resolves when the last run has ended', async () => {
+    let release = (): void => undefined;
+    const queue = new WorkQueue({
+      workers: 1,
+      run: () =>
+        new Promise((r) => {
+          release = () => r(undefined);
+        }),
+    }); // prettier-ignore
+    queue.add('a');
+    queue.add('b');
+    let stopped = false;
+    const stopping = queue.stop().then(() => {
+      stopped = true;
+    }); // prettier-ignore
+    await settle();
+    expect(stopped).toBe(false);
+    release();
+    await stopping;
+    expect(queue.depth).toBe(0);
+  });
+});
+
+describe('backoffMs', () => {
+  const o = { firstMs: 200, maxMs: 60_000 };
+  const rows = [
+    [0, 0, 100],
+    [0, 1, 200],
+    [3, 1, 1600],
+    [30, 1, 60_000],
+    [4000, 0, 30_000],
+  ] as const;
+  for (const [failures, random, expected] of rows) {
+    it(`waits ${expected} ms after ${failures} earlier failures with random ${random}`, () => {
+      expect(backoffMs(failures, o, () => random)).toBe(expected);
+    });
+  }
+});

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the cache tells its listeners for each thing that a watch can show.
+import { describe, expect, it } from 'vitest';
+import type { KubeObject } from './json.ts';
+import { ObjectStore } from './store.ts';
+
+const object = (name: string, uid: string, version: number): KubeObject => ({
+  metadata: { name, namespace: 'ns', uid, resourceVersion: String(version) },
+});
+const text = (o: KubeObject | undefined): string =>
+  o === undefined ? '-' : `${o.metadata.uid}@${o.metadata.resourceVersion}`;
+
+function watched() {
+  const store = new ObjectStore<KubeObject>(() => undefined);
+  const told: string[] = [];
+  store.expect('');
+  store.onChange(({ before, after }) => told.push(`${text(before)} → ${text(after)}`));
+  return { store, told };
+}
+
+const rows: { sentence: string; act: (s: ObjectStore<KubeObject>) => void; told: string[] }[] = [
+  { sentence: 'a new object is told once', act: (s) => s.upsert(object('a', 'u1', 1)), told: ['- → u1@1'] },
+  {
+    sentence: 'the same version again is no news',
+    act: (s) => [1, 1].forEach((v) => s.upsert(object('a', 'u1', v))),
+    told: ['- → u1@1'],
+  },
+  {
+    sentence: 'an older version from a stale server is ignored',
+    act: (s) => [9, 3].forEach((v) => s.upsert(object('a', 'u1', v))),
+    told: ['- → u1@9'],
+  },
+  {
+    sentence: 'versions are numbers, not text',
+    act: (s) => [9, 10].forEach((v) => s.upsert(object('a', 'u1', v))),
+    told: ['- → u1@9', 'u1@9 → u1@10'],
+  },
+  {
+    sentence: 'delete and recreate in a gap is two objects',
+    act: (s) => {
+      s.upsert(object('a', 'u1', 5));
+      s.upsert(object('a', 'u2', 8));
+    },
+    told: ['- → u1@5', 'u1@5 → -', '- → u2@8'],
+  },
+  {
+    sentence: 'a late delete of the old one does not remove its successor',
+    act: (s) => {
+      s.upsert(object('a', 'u2', 8));
+      s.remove(object('a', 'u1', 6));
+    },
+    told: ['- → u2@8'],
+  },
+  {
+    sentence: 'a relist tells only differences',
+    act: (s) => {
+      s.replace('', [object('a', 'u1', 1), object('b', 'u2', 2)]);
+      s.replace('', [object('a', 'u1', 1)]);
+    },
+    told: ['- → u1@1', '- → u2@2', 'u2@2 → -'],
+  },
+  {
+    sentence: 'a relist of one namespace leaves the others',
+    act: (s) => {
+      s.upsert({ metadata: { name: 'x', namespace: 'other', uid: 'u9', resourceVersion: '1' } });
+      s.replace('ns', []);
+    },
+    told: ['- → u9@1'],
+  },
+]; // prettier-ignore
+
+describe('object store', () => {
+  for (const row of rows) {
+    it(row.sentence, () => {
+      const { store, told } = watched();
+      row.act(store);
+      expect(told).toEqual(row.told);
+    });
+  }
+
+  it('a handler that throws does not keep the others from hearing', () => {
+    const errors: unknown[] = [];
+    const store = new ObjectStore<KubeObject>((e) => errors.push(e));
+    const heard: string[] = [];
+    store.onChange(() => {
+      throw new Error('poison');
+    });
+    store.onChange(({ after }) => heard.push(text(after)));
+    store.upsert(object('a', 'u1', 1));
+    expect(heard).toEqual(['u1@1']);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('is synced when each of its watches has had a complete list', () => {
+    const store = new ObjectStore<KubeObject>(() => undefined);
+    store.expect('a');
+    store.expect('b');
+    store.replace('a', []);
+    expect(store.synced).toBe(false);
+    store.replace('b', []);
+    expect(store.synced).toBe(true);
+  });
+});
