@@ -35,21 +35,21 @@ const TEXTS: readonly (readonly [RegExp, EtcdErrorCode])[] = [
   [/certificate|SSL alert|ssl\/tls alert|tlsv1 alert|tlsv13 alert|Hostname\/IP does not match/i, 'Unauthenticated'],
 ];
 
-const STATUSES: Readonly<Partial<Record<status, EtcdErrorCode>>> = {
-  [status.CANCELLED]: 'Cancelled',
-  [status.INVALID_ARGUMENT]: 'FailedPrecondition',
-  [status.DEADLINE_EXCEEDED]: 'DeadlineExceeded',
-  [status.NOT_FOUND]: 'NotFound',
-  [status.ALREADY_EXISTS]: 'FailedPrecondition',
-  [status.PERMISSION_DENIED]: 'PermissionDenied',
-  [status.RESOURCE_EXHAUSTED]: 'ResourceExhausted',
-  [status.FAILED_PRECONDITION]: 'FailedPrecondition',
-  [status.ABORTED]: 'FailedPrecondition',
-  [status.OUT_OF_RANGE]: 'FailedPrecondition',
-  [status.UNAVAILABLE]: 'Unavailable',
-  [status.DATA_LOSS]: 'DataCorrupt',
-  [status.UNAUTHENTICATED]: 'Unauthenticated',
-};
+const STATUSES: ReadonlyMap<number, EtcdErrorCode> = new Map<number, EtcdErrorCode>([
+  [status.CANCELLED, 'Cancelled'],
+  [status.INVALID_ARGUMENT, 'FailedPrecondition'],
+  [status.DEADLINE_EXCEEDED, 'DeadlineExceeded'],
+  [status.NOT_FOUND, 'NotFound'],
+  [status.ALREADY_EXISTS, 'FailedPrecondition'],
+  [status.PERMISSION_DENIED, 'PermissionDenied'],
+  [status.RESOURCE_EXHAUSTED, 'ResourceExhausted'],
+  [status.FAILED_PRECONDITION, 'FailedPrecondition'],
+  [status.ABORTED, 'FailedPrecondition'],
+  [status.OUT_OF_RANGE, 'FailedPrecondition'],
+  [status.UNAVAILABLE, 'Unavailable'],
+  [status.DATA_LOSS, 'DataCorrupt'],
+  [status.UNAUTHENTICATED, 'Unauthenticated'],
+]);
 
 export class EtcdError extends Error {
   override readonly name = 'EtcdError';
@@ -71,7 +71,7 @@ export class EtcdError extends Error {
     const message = failure instanceof Error ? failure.message : String(failure);
     const parts = /^(?:\w+: )?(\d{1,2}) [A-Z_]+: ([\s\S]*)$/.exec(message);
     const text = parts?.[2] ?? message;
-    const numeric = parts?.[1] === undefined ? undefined : STATUSES[Number(parts[1]) as status];
+    const numeric = STATUSES.get(Number(parts?.[1]));
     const code = TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? numeric ?? 'Unknown';
     return new EtcdError(code, `${subject}: ${text}`, failure);
   }

@@ -45,30 +45,28 @@ export interface SnapshotResponse {
   version: string;
 }
 
-/** The decoder fills every field that the definition names, so the shape is the definition's. */
-function isMessage<R extends object>(decoded: object): decoded is R {
-  return decoded !== null;
-}
-
-function rpc<R extends object>(method: string): Rpc<R> {
-  const service: ServiceDefinition | object | undefined = definition['etcdserverpb.Maintenance'];
-  if (service === undefined || !isService(service))
-    throw new Error('the protocol definition has no Maintenance service');
-  const found = service[method];
-  if (found === undefined) throw new Error(`the protocol definition has no method ${method}`);
-  return {
-    path: found.path,
-    encode: found.requestSerialize,
-    decode: (bytes) => {
-      const message = found.responseDeserialize(bytes);
-      if (!isMessage<R>(message)) throw new Error(`${method} answered nothing`);
-      return message;
-    },
-  };
-}
-
 const isService = (value: object): value is ServiceDefinition => !('format' in value);
 
-export const statusRpc = rpc<StatusResponse>('Status');
-export const hashKvRpc = rpc<HashKVResponse>('HashKV');
-export const snapshotRpc = rpc<SnapshotResponse>('Snapshot');
+/** `fields` are those that callers rely on: a definition that lost one is found at the first answer. */
+function rpc<R extends object>(method: string, fields: readonly (keyof R)[]): Rpc<R> {
+  const service: ServiceDefinition | object = definition['etcdserverpb.Maintenance'] ?? {};
+  const found = isService(service) ? service[method] : undefined;
+  if (found === undefined) throw new Error(`the protocol definition has no method ${method}`);
+  const isMessage = (decoded: object): decoded is R => fields.every((field) => field in decoded);
+  const decode = (bytes: Buffer): R => {
+    const message = found.responseDeserialize(bytes);
+    if (!isMessage(message)) throw new Error(`the answer to ${method} lacks one of ${fields.join(', ')}`);
+    return message;
+  };
+  return { path: found.path, encode: found.requestSerialize, decode };
+}
+
+export const statusRpc = rpc<StatusResponse>('Status', [
+  'header',
+  'leader',
+  'raftAppliedIndex',
+  'dbSizeQuota',
+  'isLearner',
+]);
+export const hashKvRpc = rpc<HashKVResponse>('HashKV', ['header', 'hash', 'compact_revision', 'hash_revision']);
+export const snapshotRpc = rpc<SnapshotResponse>('Snapshot', ['remaining_bytes', 'blob', 'version']);
