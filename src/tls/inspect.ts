@@ -54,7 +54,7 @@ export function inspect(pem: string): CertificateFacts {
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
     dnsNames: names.filter((n) => n.type === 'DNS').map((n) => n.value),
-    ipAddresses: names.filter((n) => n.type === 'IP Address').map((n) => n.value),
+    ipAddresses: names.filter((n) => n.type === 'IP Address').map((n) => shortest(n.value)),
     uris: names.filter((n) => n.type === 'URI').map((n) => n.value),
     fingerprint: fingerprintOf(certificate),
     isAuthority: certificate.ca,
@@ -64,6 +64,9 @@ export function inspect(pem: string): CertificateFacts {
 
 /** Node gives a distinguished name as lines, or nothing for an empty one. */
 const oneLine = (name: string | undefined): string => (name ?? '').replaceAll('\n', ', ');
+
+/** Node writes IPv6 addresses in full; everybody else writes the short form. */
+const shortest = (ip: string): string => (ip.includes(':') ? new URL(`http://[${ip}]`).hostname.slice(1, -1) : ip);
 
 /** Node joins the names by comma and writes a value that itself holds a separator as a JSON string. */
 function alternativeNames(text: string | undefined): { type: string; value: string }[] {
