@@ -5,4 +5,6 @@ import path from 'node:path';
 export const repository = path.resolve(import.meta.dirname, '../../..');
 /** What `make testbed` wrote; a developer may point the tests at another cluster. */
 export const kubeconfigFile = process.env.QUORATE_KUBECONFIG ?? path.join(repository, '.testbed/kubeconfig');
+/** The cluster's CA and certificates. */
+export const pki = process.env.QUORATE_PKI ?? path.join(repository, '.testbed/pki');
 export const bin = path.join(repository, '.testbed/bin');

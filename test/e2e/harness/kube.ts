@@ -45,13 +45,19 @@ interface CallOptions {
   timeoutMs?: number;
 }
 
+async function pem(source: Record<string, string | undefined>, name: string): Promise<Buffer> {
+  const data = source[`${name}-data`];
+  return data ? Buffer.from(data, 'base64') : readFile(source[name] ?? '');
+}
+
 export class Kube {
-  private readonly base: string;
+  /** URL of the API server. */
+  readonly server: string;
   private readonly dispatcher: Agent;
   private readonly plurals = new Map<string, Resource<KubeObject>>();
 
-  private constructor(base: string, dispatcher: Agent) {
-    this.base = base;
+  private constructor(server: string, dispatcher: Agent) {
+    this.server = server;
     this.dispatcher = dispatcher;
   }
 
@@ -61,10 +67,6 @@ export class Kube {
     const cluster = config.clusters[0]?.cluster;
     const user = config.users[0]?.user ?? {};
     if (!cluster) throw new Error(`${file}: no cluster`);
-    const pem = async (source: Record<string, string | undefined>, name: string) => {
-      const data = source[`${name}-data`];
-      return data ? Buffer.from(data, 'base64') : readFile(source[name] ?? '');
-    };
     const [ca, cert, key] = await Promise.all([
       pem({ ...cluster }, 'certificate-authority'),
       pem(user, 'client-certificate'),
@@ -144,7 +146,7 @@ export class Kube {
     let version = '';
     while (!signal.aborted) {
       const query = version === '' ? '' : `&resourceVersion=${version}`;
-      const url = `${this.base}${pathOf(resource, namespace)}?watch=true&allowWatchBookmarks=true${query}`;
+      const url = `${this.server}${pathOf(resource, namespace)}?watch=true&allowWatchBookmarks=true${query}`;
       try {
         const { statusCode, body } = await request(url, { dispatcher: this.dispatcher, signal });
         if (statusCode !== 200) throw new Error(await body.text());
@@ -199,7 +201,7 @@ export class Kube {
 
   private async text(method: Dispatcher.HttpMethod, path: string, options: CallOptions = {}): Promise<string> {
     const { body, contentType = 'application/json', timeoutMs = 15_000 } = options;
-    const reply = await request(`${this.base}${path}`, {
+    const reply = await request(`${this.server}${path}`, {
       method,
       dispatcher: this.dispatcher,
       signal: AbortSignal.timeout(timeoutMs),

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last word of every scenario: the cluster is as its spec says, no write was lost, and the operator has nothing to do.
+import type { EtcdCluster } from '../../../src/api/cluster.ts';
+import { etcdClusters } from '../../../src/api/resources.ts';
+import { conditionsProblem } from '../../../src/runtime/conditions.ts';
+import { secrets } from '../../../src/runtime/resources.ts';
+import { describeRequest, type ProxyListener } from '../../testbed/proxy/client.ts';
+import type { Recording } from '../../testbed/recorder/client.ts';
+import { clientName, waitAvailable } from './cluster.ts';
+import type { Environment } from './environment.ts';
+import type { Kube } from './kube.ts';
+import { until } from './until.ts';
+
+/** Collects every status that is written in these namespaces, and judges each. */
+export class StatusWatch {
+  private readonly stopped = new AbortController();
+  private readonly found: string[] = [];
+  private readonly namespaces: Set<string>;
+
+  constructor(namespaces: string[]) {
+    this.namespaces = new Set(namespaces);
+  }
+
+  start(kube: Kube): void {
+    for (const namespace of this.namespaces) {
+      void kube.watch(
+        etcdClusters,
+        namespace,
+        ({ type, object }) => type !== 'DELETED' && this.judge(object),
+        this.stopped.signal,
+      );
+    }
+  }
+
+  stop(): void {
+    this.stopped.abort();
+  }
+
+  /** Sentences on statuses that break the rules of kstatus and Flux. */
+  problems(namespace?: string): string[] {
+    return this.found.filter((sentence) => namespace === undefined || sentence.startsWith(`${namespace}/`));
+  }
+
+  private judge(object: EtcdCluster): void {
+    const { namespace, name, resourceVersion } = object.metadata;
+    const problem = conditionsProblem(object);
+    if (problem) this.found.push(`${namespace}/${name} at ${resourceVersion}: ${problem}`);
+  }
+}
+
+/** Starts a recording client against a cluster, with its issued client Secret. */
+export async function record(environment: Environment, namespace: string, name: string, rate = 50): Promise<Recording> {
+  const secret = await until(`the client Secret of ${namespace}/${name} is issued`, {
+    within: 60_000,
+    read: () => environment.kube.get(secrets, { namespace, name: `${name}-client-${clientName}` }),
+    holds: ({ data }) => Boolean(data?.['ca.crt'] && data['tls.crt'] && data['tls.key']),
+  });
+  const pem = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
+  const tls = { ca: pem('ca.crt'), cert: pem('tls.crt'), key: pem('tls.key') };
+  return environment.recorder.record({ namespace, cluster: name, tls, rate });
+}
+
+export interface Settling {
+  environment: Environment;
+  statuses: StatusWatch;
+  /** The operator's side of the proxy, if it has one: then it must also fall silent. */
+  proxy?: ProxyListener;
+  /** A recording that ran during the scenario; without it a short one is made now. */
+  recording?: Recording;
+  /** How long the operator must stay without a write, in milliseconds; default 5000. */
+  idleMs?: number;
+}
+
+/** Throws unless: available, nothing acknowledged missing, all members equal, every status lawful, no more writes. */
+export async function settle(namespace: string, name: string, settling: Settling): Promise<EtcdCluster> {
+  const { environment, statuses, proxy, idleMs = 5000 } = settling;
+  const seen = await waitAvailable(environment.kube, namespace, name);
+  const recording = settling.recording ?? (await record(environment, namespace, name));
+  await recording.acknowledged(20, 30_000);
+  await recording.stop();
+  const verdict = await recording.verify();
+  await recording.close();
+  const problems = [...verdict.problems, ...statuses.problems(namespace)];
+  if (problems.length > 0) throw new Error(`${namespace}/${name} did not stay sound:\n${problems.join('\n')}`);
+  if (proxy) await quiet(proxy, namespace, idleMs);
+  return seen;
+}
+
+/** Waits until the operator has written nothing to a namespace for `idleMs` milliseconds. */
+export async function quiet(proxy: ProxyListener, namespace: string, idleMs = 5000, within = 30_000): Promise<void> {
+  await until(`the operator writes nothing to ${namespace} for ${idleMs} ms`, {
+    within,
+    read: async () => {
+      const writes = await proxy.writes({ namespace });
+      return writes.filter(({ startedAt }) => startedAt > Date.now() - idleMs).map((write) => describeRequest(write));
+    },
+    holds: (recent) => recent.length === 0 || `writes in the last ${idleMs} ms: ${recent.join(', ')}`,
+  });
+}

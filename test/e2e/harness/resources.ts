@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kinds that the tests handle and the operator does not.
+import type { KubeObject } from '../../../src/runtime/json.ts';
+import type { Resource } from '../../../src/runtime/resources.ts';
+
+export interface Deployment extends KubeObject {
+  spec?: { replicas?: number };
+}
+export interface Role extends KubeObject {
+  rules: { apiGroups?: string[]; resources?: string[]; verbs: string[] }[];
+}
+export interface CustomResourceDefinition extends KubeObject {
+  spec: { versions: { name: string; schema: { openAPIV3Schema: { properties: Record<string, object> } } }[] };
+}
+
+const define = <T extends KubeObject>(group: string, plural: string, kind: string, namespaced = true): Resource<T> => ({
+  group,
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+
+export const deployments = define<Deployment>('apps', 'deployments', 'Deployment');
+export const namespaces = define<KubeObject>('', 'namespaces', 'Namespace', false);
+export const resourceQuotas = define<KubeObject & { spec: { hard: Record<string, string> } }>(
+  '',
+  'resourcequotas',
+  'ResourceQuota',
+);
+export const roles = define<Role>('rbac.authorization.k8s.io', 'roles', 'Role');
+export const serviceAccounts = define<KubeObject>('', 'serviceaccounts', 'ServiceAccount');
+export const customResourceDefinitions = define<CustomResourceDefinition>(
+  'apiextensions.k8s.io',
+  'customresourcedefinitions',
+  'CustomResourceDefinition',
+  false,
+);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The crash sweep: an operator killed before and after the writes of a bootstrap ends where an unharmed one ends.
+import { describe, expect, test } from 'vitest';
+import { etcdClusters } from '../../src/api/resources.ts';
+import { describeRequest } from '../testbed/proxy/client.ts';
+import type { RequestRecord } from '../testbed/proxy/protocol.ts';
+import { cluster, waitAvailable } from './harness/cluster.ts';
+import { inventory } from './harness/scenario.ts';
+import { useOperator } from './harness/suite.ts';
+
+const suite = useOperator({ namespaces: 1, proxy: true });
+/** `make campaign` kills at every write; `make test` at some, spread over the bootstrap. */
+const whole = process.env.QUORATE_CAMPAIGN === '1';
+const somePoints = 4;
+/** Clusters that wait for their kill together. */
+const batch = 4;
+
+const letters = (index: number) => String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26));
+/** All objects of a cluster carry its name somewhere in theirs. */
+const matchOf = (name: string) =>
+  ({ verb: ['create', 'update', 'patch', 'delete'], namespace: suite.namespaces[0] ?? '', name: `*${name}*` }) as const;
+
+async function writesOf(name: string): Promise<RequestRecord[]> {
+  return suite.proxy.writes(matchOf(name));
+}
+
+/** Starts one cluster per point, each stopped at that write; kills the operator; lets it start again and finish. */
+async function killAt(points: number[], at: 'request' | 'reply', prefix: string): Promise<string[]> {
+  const names = points.map((point) => `${prefix}${letters(point)}`);
+  const rules = await Promise.all(
+    points.map((point, index) =>
+      suite.proxy.rule(matchOf(names[index] ?? ''), { kind: 'hold', at }, { skip: point, times: 1 }),
+    ),
+  );
+  const objects = names.map((name) => cluster(suite.namespaces[0] ?? '', name));
+  await Promise.all(objects.map((object) => suite.kube.create(etcdClusters, object)));
+  const held = await Promise.all(rules.map((rule) => rule.held(90_000)));
+  await suite.operator.crash();
+  await Promise.all(rules.map((rule) => rule.remove()));
+  for (const name of names) await waitAvailable(suite.kube, suite.namespaces[0] ?? '', name, 120_000);
+  return held.map(({ request }) => describeRequest(request));
+}
+
+describe('crash sweep', () => {
+  test.each(['request', 'reply'] as const)(
+    `19. a bootstrap whose operator dies at ${whole ? 'every' : 'some'} write (held at its %s) ends as one that was left alone`,
+    async (at) => {
+      const namespace = suite.namespaces[0] ?? '';
+      const reference = cluster(namespace, `whole-${at}`);
+      await suite.available(reference);
+      const writes = (await writesOf(reference.metadata.name)).length;
+      expect(writes).toBeGreaterThan(15);
+      const want = (await inventory(suite.kube, reference)).map((key) => key.replace(reference.metadata.name, 'NAME'));
+      await suite.kube.delete(etcdClusters, reference.metadata);
+      const step = whole ? 1 : Math.max(1, Math.floor(writes / somePoints));
+      const points = Array.from({ length: writes - 2 }, (_, index) => index).filter((index) => index % step === 0);
+      for (let from = 0; from < points.length; from += batch) {
+        const some = points.slice(from, from + batch);
+        const prefix = at === 'request' ? 'before-' : 'after-';
+        const killed = await killAt(some, at, prefix);
+        for (const [index, point] of some.entries()) {
+          const object = cluster(namespace, `${prefix}${letters(point)}`);
+          const title = `killed at write ${point}, ${killed[index]}`;
+          const got = (await inventory(suite.kube, object)).map((key) => key.replace(object.metadata.name, 'NAME'));
+          expect({ title, objects: got }).toEqual({ title, objects: want });
+          const made = (await writesOf(object.metadata.name)).filter(
+            ({ verb, serverStatus }) => verb === 'create' && serverStatus === 201,
+          );
+          expect(new Set(made.map(({ path, name }) => `${path}/${name}`)).size, `${title}: created once`).toBe(
+            made.length,
+          );
+          await suite.settle(object);
+          await suite.kube.delete(etcdClusters, object.metadata);
+        }
+      }
+    },
+    whole ? 3_600_000 : 400_000,
+  );
+});

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// An API server that is slow, strict or of another age: the operator waits as told, says what is wrong, and goes on elsewhere.
+import { describe, expect, test } from 'vitest';
+import { etcdClusters } from '../../src/api/resources.ts';
+import { podDisruptionBudgets } from '../../src/runtime/resources.ts';
+import { availableNow, cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { customResourceDefinitions, resourceQuotas, roles } from './harness/resources.ts';
+import { repairs } from './harness/scenario.ts';
+import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
+
+const suite = useOperator({ namespaces: 6, proxy: true });
+
+const ready = (name: string, namespace: string) => ({
+  within: 60_000,
+  read: () => suite.kube.get(etcdClusters, { namespace, name }),
+});
+
+describe.concurrent('limits', () => {
+  test('14. 20 s of latency on one namespace do not delay the clusters of another', async () => {
+    const [slow = '', quick = ''] = suite.namespaces;
+    const latency = await suite.proxy.rule(
+      { verb: ['get', 'list', 'create', 'update', 'patch', 'delete'], namespace: slow },
+      { kind: 'delay', ms: 20_000 },
+    );
+    await Promise.all(['a', 'b', 'c'].map((name) => suite.kube.create(etcdClusters, cluster(slow, name))));
+    await latency.struck(3, 30_000);
+    const object = cluster(quick, 'timely');
+    const start = performance.now();
+    await suite.available(object, 60_000);
+    expect(performance.now() - start).toBeLessThan(20_000);
+    expect(await repairs(suite.kube, object)).toBeLessThan(10_000);
+    await latency.remove();
+    for (const name of ['a', 'b', 'c']) await waitAvailable(suite.kube, slow, name, 120_000);
+    await suite.settle(object);
+  });
+
+  test('16. a child that a quota refuses is told with its reason, is not hammered, and comes when the quota is lifted', async () => {
+    const namespace = suite.namespaces[2] ?? '';
+    const object = cluster(namespace, 'refused');
+    const quota = { namespace, name: 'no-services' };
+    await suite.kube.create(resourceQuotas, { metadata: quota, spec: { hard: { services: '0' } } });
+    await until('the quota is in force', {
+      within: 20_000,
+      read: () =>
+        suite.kube.call<{ status?: { hard?: object } }>(
+          'GET',
+          `/api/v1/namespaces/${namespace}/resourcequotas/no-services`,
+        ),
+      holds: ({ status }) => status?.hard !== undefined,
+    });
+    await suite.kube.create(etcdClusters, object);
+    const told = await until('the refusal is in a condition', {
+      ...ready('refused', namespace),
+      holds: (seen) =>
+        condition(seen, 'Ready')?.status === 'False' && /quota/.test(condition(seen, 'Ready')?.message ?? ''),
+    });
+    expect(condition(told, 'Stalled')?.status).toBe('True');
+    await suite.proxy.forget();
+    const tenSeconds = Date.now() + 10_000;
+    await until('ten more seconds have passed', {
+      within: 20_000,
+      read: async () => Date.now(),
+      holds: (now) => now > tenSeconds,
+    });
+    const tries = await suite.proxy.writes({ verb: 'create', namespace, resource: 'services' });
+    expect(tries.length, 'tries in 10 s').toBeLessThan(15);
+    await suite.kube.delete(resourceQuotas, quota);
+    expect((await suite.settle(object)).status?.membersSummary).toBe('1/1');
+  });
+
+  test('17. a stored cluster with fields that this version does not know, and without those it does, is served', async () => {
+    const namespace = suite.namespaces[3] ?? '';
+    const crd = 'etcdclusters.etcd.quorate.dev';
+    const path = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-preserve-unknown-fields';
+    const change = (operations: object[]) =>
+      suite.kube.call('PATCH', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd}`, {
+        body: operations,
+        contentType: 'application/json-patch+json',
+      });
+    const before = await suite.kube.get(customResourceDefinitions, { name: crd });
+    expect(before.spec.versions).toHaveLength(1);
+    // As a newer CRD would have let it in; adding this harms nobody else who uses the kind meanwhile.
+    await change([{ op: 'add', path, value: true }]);
+    const { metadata } = cluster(namespace, 'elder');
+    const spec = {
+      replicas: 1,
+      storage: { size: '300Mi' },
+      version: '3.6.16',
+      fromTheFuture: { deeply: ['nested', 1] },
+    };
+    const object = { ...cluster(namespace, 'elder'), metadata, spec: { ...cluster(namespace, 'elder').spec, ...spec } };
+    const stored = await until('the API server keeps the unknown field', {
+      within: 20_000,
+      read: async () => {
+        await suite.kube.delete(etcdClusters, metadata);
+        return suite.kube.create(etcdClusters, object);
+      },
+      holds: (seen) => 'fromTheFuture' in seen.spec,
+    });
+    await change([{ op: 'remove', path }]);
+    const restarts = await suite.operator.restarts();
+    const seen = await until('the cluster is available', { ...ready('elder', namespace), holds: availableNow });
+    expect(seen.metadata.uid).toBe(stored.metadata.uid);
+    expect(await suite.operator.restarts()).toBe(restarts);
+    await suite.settle(object);
+  });
+
+  test('18. rights on one kind revoked in mid-run are told, everything else goes on, and all heals when they return', async () => {
+    const namespace = suite.namespaces[4] ?? '';
+    const object = cluster(namespace, 'revoked', { replicas: 3 });
+    await suite.available(object);
+    const [role] = (await suite.kube.list(roles, namespace)).filter(({ rules }) =>
+      rules.some(({ resources }) => resources?.includes('poddisruptionbudgets')),
+    );
+    if (!role) throw new Error('no Role of the chart grants poddisruptionbudgets');
+    const without = role.rules
+      .map((rule) => ({ ...rule, resources: rule.resources?.filter((name) => name !== 'poddisruptionbudgets') ?? [] }))
+      .filter(({ resources }) => resources.length > 0);
+    await suite.kube.patch(roles, role.metadata, { rules: without });
+    const budget = { namespace, name: 'revoked' };
+    const old = await suite.kube.get(podDisruptionBudgets, budget);
+    await suite.proxy.rule({ verb: 'watch', namespace, resource: 'poddisruptionbudgets' }, { kind: 'cut' });
+    await suite.kube.delete(podDisruptionBudgets, budget);
+    await repairs(suite.kube, object);
+    await suite.kube.patch(etcdClusters, object.metadata, { metadata: { annotations: { touched: 'yes' } } });
+    await until('the missing right is in a condition or an Event', {
+      within: 60_000,
+      read: async () => ({
+        seen: await suite.kube.get(etcdClusters, object.metadata),
+        denied: await suite.proxy.requests({ namespace, resource: 'poddisruptionbudgets' }),
+      }),
+      holds: ({ seen, denied }) =>
+        denied.some(({ status }) => status === 403) && condition(seen, 'Ready')?.status === 'False',
+    });
+    await suite.kube.patch(roles, role.metadata, { rules: role.rules });
+    await until('the budget is back', {
+      within: 60_000,
+      read: () => suite.kube.get(podDisruptionBudgets, budget),
+      holds: ({ metadata }) => metadata.uid !== old.metadata.uid,
+    });
+    expect((await suite.settle(object)).status?.membersSummary).toBe('3/3');
+  });
+
+  // The window is 10 s instead of the catalogue's 60 s; obeying it does not depend on its length.
+  test('11. a 429 with Retry-After is obeyed: the refused request does not come again inside the window', async () => {
+    const object = cluster(suite.namespaces[5] ?? '', 'patient');
+    const { namespace = '' } = object.metadata;
+    await suite.available(object);
+    const target = { verb: 'create', namespace, resource: 'services' } as const;
+    const busy = { kind: 'status', code: 429, reason: 'TooManyRequests', retryAfterSeconds: 10 } as const;
+    const refusal = await suite.proxy.rule(target, busy, { times: 1 });
+    await suite.proxy.forget();
+    const start = performance.now();
+    await repairs(suite.kube, object, 30_000);
+    await refusal.struck(1, 1000);
+    const tries = await suite.proxy.requests(target);
+    const [first, second] = tries;
+    expect(tries.map(({ status }) => status)).toEqual([429, 201]);
+    expect((second?.startedAt ?? 0) - (first?.startedAt ?? 0), 'ms between the tries').toBeGreaterThanOrEqual(10_000);
+    expect(performance.now() - start).toBeLessThan(25_000);
+    await refusal.remove();
+    await suite.settle(object);
+  });
+});

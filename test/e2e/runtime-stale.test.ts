@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// A cache that shows the past: nothing is destroyed by it, and two lives of one name stay two objects.
+import { afterEach, describe, expect, test } from 'vitest';
+import { etcdClusters } from '../../src/api/resources.ts';
+import { persistentVolumeClaims, pods, statefulSets } from '../../src/runtime/resources.ts';
+import { cluster, waitAvailable } from './harness/cluster.ts';
+import { quiet, record } from './harness/oracle.ts';
+import { identities, repairs } from './harness/scenario.ts';
+import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
+
+const suite = useOperator({ namespaces: 3, proxy: true });
+
+describe('stale views', () => {
+  afterEach(() => suite.proxy.clearRules());
+
+  test('1. the deletion of an older incarnation, seen again after a restart, deletes nothing of the living one', async () => {
+    const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' } } as const;
+    const object = cluster(suite.namespaces[0] ?? '', 'reborn', { storage });
+    const { namespace = '', name } = object.metadata;
+    const ref = { namespace, name };
+    const old = await suite.available(object);
+    const finalizers = [...(old.metadata.finalizers ?? []), 'example.com/keep'];
+    await suite.kube.patch(etcdClusters, ref, { metadata: { finalizers } });
+    await suite.kube.delete(etcdClusters, ref);
+    await until('the claims of the deleted cluster are gone', {
+      within: 60_000,
+      read: () => suite.kube.list(persistentVolumeClaims, namespace),
+      holds: (claims) => claims.length === 0,
+    });
+    const { collections } = await suite.proxy.mark('while deleted');
+    expect(collections.length).toBeGreaterThan(5);
+    await suite.kube.patch(etcdClusters, ref, { metadata: { finalizers: null } });
+    await until('the old incarnation is gone', {
+      within: 30_000,
+      read: () => suite.kube.list(etcdClusters, namespace),
+      holds: (found) => found.length === 0,
+    });
+    const living = await suite.available(object);
+    expect(living.metadata.uid).not.toBe(old.metadata.uid);
+    const recording = await record(suite.environment, namespace, name);
+    await recording.acknowledged(50, 20_000);
+    const before = await identities(suite.kube, object);
+
+    // The most dangerous moment: the living cluster has its claims, but no pod that protects them.
+    await suite.operator.kill('SIGSTOP');
+    await suite.kube.patch(statefulSets, ref, { spec: { replicas: 0 } });
+    await until('its pods are away', {
+      within: 60_000,
+      read: () => suite.kube.list(pods, namespace),
+      holds: (found) => found.length === 0,
+    });
+    const replay = await suite.proxy.rule(
+      { verb: ['list', 'watch'], namespace },
+      { kind: 'replay', mark: 'while deleted' },
+    );
+    const restarts = await suite.operator.restarts();
+    await suite.operator.kill('SIGKILL');
+    await suite.operator.restarted(restarts);
+    await replay.struck(collections.filter((path) => path.includes(`/${namespace}/`)).length, 30_000);
+    await quiet(suite.proxy, namespace, 5000);
+    const claims = await suite.kube.list(persistentVolumeClaims, namespace);
+    expect(claims.map(({ metadata }) => `${metadata.uid} ${metadata.deletionTimestamp}`)).toEqual([
+      `${before[`PersistentVolumeClaim/data-${name}-0`]} undefined`,
+    ]);
+    await replay.remove();
+    await waitAvailable(suite.kube, namespace, name);
+    const after = await identities(suite.kube, object);
+    expect({ ...after, [`Pod/${name}-0`]: '' }).toEqual({ ...before, [`Pod/${name}-0`]: '' });
+    await suite.settle(object, recording);
+  });
+
+  test('4. a pod deleted and made again without its events being seen leaves the same end state', async () => {
+    const object = cluster(suite.namespaces[1] ?? '', 'missed', { replicas: 3 });
+    const { namespace = '', name } = object.metadata;
+    await suite.available(object);
+    const recording = await suite.record(object);
+    const ids = (await suite.kube.get(etcdClusters, { namespace, name })).status?.members?.map(({ id }) => id);
+    const missed = await suite.proxy.rule(
+      { verb: 'watch', namespace, resource: 'pods' },
+      { kind: 'swallow', event: { name: `${name}-1`, type: ['DELETED', 'ADDED'] } },
+    );
+    const before = await suite.kube.get(pods, { namespace, name: `${name}-1` });
+    await suite.kube.delete(pods, { namespace, name: `${name}-1` });
+    await missed.struck(2, 60_000);
+    const after = await until('the new pod is ready', {
+      within: 60_000,
+      read: () => suite.kube.get(pods, { namespace, name: `${name}-1` }),
+      holds: ({ metadata, status }) =>
+        metadata.uid !== before.metadata.uid &&
+        status?.conditions?.some(({ type, status: s }) => type === 'Ready' && s === 'True') === true,
+    });
+    await missed.remove();
+    const end = await suite.settle(object, recording);
+    expect(end.status?.members?.map(({ id }) => id)).toEqual(ids);
+    expect((await suite.kube.get(pods, { namespace, name: `${name}-1` })).metadata.uid).toBe(after.metadata.uid);
+    expect(await suite.proxy.writes({ namespace, resource: 'pods', verb: 'delete' })).toEqual([]);
+  });
+
+  test('5. a cluster deleted and made again in a gap of the watch is two objects, told by UID', async () => {
+    const object = cluster(suite.namespaces[2] ?? '', 'twice');
+    const { namespace = '', name } = object.metadata;
+    const ref = { namespace, name };
+    const first = await suite.available(object);
+    const recording = await suite.record(object);
+    await recording.acknowledged(50, 20_000);
+    const collection = { namespace, resource: 'etcdclusters' };
+    const blind = await suite.proxy.rule({ ...collection, verb: ['list', 'watch'] }, { kind: 'status', code: 503 });
+    await suite.proxy.rule({ ...collection, verb: 'watch' }, { kind: 'cut' });
+    await blind.struck(1, 10_000);
+    await suite.kube.delete(etcdClusters, ref);
+    await suite.kube.create(etcdClusters, object);
+    await blind.remove();
+    const second = await until('the new incarnation is available', {
+      within: 120_000,
+      read: () => suite.kube.get(etcdClusters, ref),
+      holds: ({ status }) =>
+        status?.conditions?.some(({ type, status: s }) => type === 'Available' && s === 'True') === true,
+    });
+    expect(second.metadata.uid).not.toBe(first.metadata.uid);
+    const set = await suite.kube.get(statefulSets, ref);
+    expect(set.metadata.ownerReferences?.map(({ uid }) => uid)).toEqual([second.metadata.uid]);
+    expect(second.status?.genesis, 'the claims are adopted with their data').toBe(first.status?.genesis);
+    await repairs(suite.kube, object);
+    await suite.settle(object, recording);
+  });
+});

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes that fail, get lost or are applied without a word: the end state is the same as without the fault.
+import { describe, expect, test } from 'vitest';
+import { etcdClusters } from '../../src/api/resources.ts';
+import { persistentVolumeClaims, services } from '../../src/runtime/resources.ts';
+import { availableNow, cluster, condition } from './harness/cluster.ts';
+import { inventory, memberLives, repairs } from './harness/scenario.ts';
+import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
+
+const suite = useOperator({ namespaces: 5, proxy: true });
+
+describe.concurrent('writes', () => {
+  test('6. with a conflict on every third update the cluster forms, tries are bounded, and the user keeps an edit', async () => {
+    const object = cluster(suite.namespaces[0] ?? '', 'conflicts', { replicas: 3 });
+    const { namespace = '', name } = object.metadata;
+    const message = 'the object has been modified; please apply your changes to the latest version and try again';
+    const conflict = await suite.proxy.rule(
+      { verb: ['update', 'patch'], namespace },
+      { kind: 'status', code: 409, reason: 'Conflict', message },
+      { every: 3 },
+    );
+    await suite.kube.create(etcdClusters, object);
+    await conflict.struck(1, 30_000);
+    await suite.kube.patch(etcdClusters, { namespace, name }, { metadata: { labels: { team: 'payments' } } });
+    await until('the cluster is available', {
+      within: 120_000,
+      read: () => suite.kube.get(etcdClusters, { namespace, name }),
+      holds: availableNow,
+    });
+    const tries = Map.groupBy(await suite.proxy.writes({ namespace }), ({ verb, path }) => `${verb} ${path}`);
+    const { hits } = await conflict.state();
+    const total = [...tries.values()].reduce((sum, records) => sum + records.length, 0);
+    expect(hits, 'conflicts').toBeGreaterThan(3);
+    expect(total, 'no write is tried for ever').toBeLessThan(200);
+    await conflict.remove();
+    const end = await suite.settle(object);
+    expect(end.metadata.labels).toEqual({ team: 'payments' });
+    expect(end.spec.replicas).toBe(3);
+  });
+
+  test('7. every create applied with its reply lost leaves each object once, and ours', async () => {
+    const object = cluster(suite.namespaces[1] ?? '', 'unheard', { replicas: 3 });
+    const { namespace = '' } = object.metadata;
+    const lost = await suite.proxy.rule({ verb: 'create', namespace }, { kind: 'lose-reply' }, { oncePerObject: true });
+    const made = await suite.available(object, 120_000);
+    expect((await lost.state()).hits).toBeGreaterThan(10);
+    const created = (await suite.proxy.writes({ verb: 'create', namespace })).filter(
+      ({ serverStatus }) => serverStatus === 201,
+    );
+    expect(new Set(created.map(({ path, name }) => `${path}/${name}`)).size, 'each object is created once').toBe(
+      created.length,
+    );
+    const [service] = await suite.kube.list(services, namespace);
+    expect(service?.metadata.ownerReferences?.[0]?.uid).toBe(made.metadata.uid);
+    await lost.remove();
+    await suite.settle(object);
+  });
+
+  test('7b. an object of our name that is not ours is told and not taken over; when it goes the cluster forms', async () => {
+    const object = cluster(suite.namespaces[1] ?? '', 'taken');
+    const { namespace = '', name } = object.metadata;
+    const foreign = { namespace, name: `${name}-client` };
+    const spec = { ports: [{ port: 80 }] };
+    const made = await suite.kube.create(services, { metadata: foreign, spec });
+    await suite.kube.create(etcdClusters, object);
+    const blocked = await until('the conflict is told', {
+      within: 30_000,
+      read: () => suite.kube.get(etcdClusters, { namespace, name }),
+      holds: (seen) => condition(seen, 'Ready')?.reason === 'NameConflict',
+    });
+    expect(condition(blocked, 'Ready')?.message).toContain(foreign.name);
+    const kept = await suite.kube.get(services, foreign);
+    expect([kept.metadata.uid, kept.spec?.ports?.[0]?.port]).toEqual([made.metadata.uid, 80]);
+    await suite.kube.delete(services, foreign);
+    await suite.settle(object);
+  });
+
+  test('13. every patch and delete applied with its reply lost leads to the same objects as without the fault', async () => {
+    const [, , lossy = '', faultless = ''] = suite.namespaces;
+    const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' } } as const;
+    const [object, reference] = [cluster(lossy, 'same', { storage }), cluster(faultless, 'same', { storage })];
+    const lost = await suite.proxy.rule(
+      { verb: ['patch', 'update', 'delete'], namespace: lossy },
+      { kind: 'lose-reply' },
+      { oncePerObject: true },
+    );
+    await Promise.all([suite.available(object, 120_000), suite.available(reference, 120_000)]);
+    await Promise.all([repairs(suite.kube, object, 30_000), repairs(suite.kube, reference, 30_000)]);
+    expect(await inventory(suite.kube, object)).toEqual(await inventory(suite.kube, reference));
+    await suite.settle(object);
+    await Promise.all([object, reference].map(({ metadata }) => suite.kube.delete(etcdClusters, metadata)));
+    for (const namespace of [lossy, faultless]) {
+      await until('the deleted cluster leaves nothing, claims included', {
+        within: 90_000,
+        read: async () => [
+          ...(await suite.kube.list(etcdClusters, namespace)).map(({ metadata }) => metadata.name),
+          ...(await suite.kube.list(persistentVolumeClaims, namespace)).map(({ metadata }) => metadata.name),
+        ],
+        holds: (left) => left.length === 0,
+      });
+    }
+    expect((await lost.state()).hits).toBeGreaterThan(2);
+    await lost.remove();
+  });
+
+  test('27. a cluster whose reads are nonsense does not take the process or the others down, and says so', async () => {
+    const namespace = suite.namespaces[4] ?? '';
+    const [poison, healthy] = [cluster(namespace, 'poison'), cluster(namespace, 'healthy')];
+    const restarts = await suite.operator.restarts();
+    const nonsense = await suite.proxy.rule(
+      { verb: ['get', 'create', 'patch', 'update'], namespace, name: 'poison-*' },
+      { kind: 'status', code: 200, body: '{"metadata":null,"spec":7}' },
+    );
+    await suite.kube.create(etcdClusters, poison);
+    await nonsense.struck(1, 30_000);
+    await suite.available(healthy);
+    await until('the poisoned cluster says that it is not ready', {
+      within: 60_000,
+      read: () => suite.kube.get(etcdClusters, poison.metadata),
+      holds: (seen) => condition(seen, 'Ready')?.status === 'False' && Boolean(condition(seen, 'Ready')?.message),
+    });
+    expect(await suite.operator.restarts()).toBe(restarts);
+    const tries = (await nonsense.state()).hits;
+    expect(tries, 'a failing step backs off').toBeLessThan(100);
+    await nonsense.remove();
+    await suite.settle(healthy);
+    await suite.settle(poison);
+    expect(await memberLives(suite.kube, healthy)).toHaveLength(1);
+  });
+});
