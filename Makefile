@@ -23,7 +23,7 @@ testbed-down: deps ## removes the testbed and everything it started
 	@node test/testbed/cli.ts down
 
 dev: deps ## rebuilds the operator, loads it into the running testbed and rolls it
-	@node scripts/deploy.ts
+	@node scripts/deploy.ts --quick
 
 bench: deps ## measures against the floor; a table and JSON
 	@node test/bench/cli.ts

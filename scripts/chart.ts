@@ -94,14 +94,15 @@ async function check(): Promise<string[]> {
   return problems;
 }
 
+async function put(file: string, text: string): Promise<void> {
+  if ((await current(file)) === text) return;
+  await mkdir(path.dirname(path.join(ROOT, file)), { recursive: true });
+  await writeFile(path.join(ROOT, file), text);
+  process.stdout.write(`${file}\n`);
+}
+
 async function write(): Promise<void> {
   for (const file of await stale()) await rm(path.join(ROOT, file));
-  const put = async (file: string, text: string) => {
-    if ((await current(file)) === text) return;
-    await mkdir(path.dirname(path.join(ROOT, file)), { recursive: true });
-    await writeFile(path.join(ROOT, file), text);
-    process.stdout.write(`${file}\n`);
-  };
   for (const [file, text] of await generated()) await put(file, text);
   // Rendered from the chart as it is now, so after the rest.
   await put('deploy/install.yaml', await renderInstall());

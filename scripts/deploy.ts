@@ -1,66 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make testbed` and `make dev`: the testbed is up, and the operator of this tree runs in it.
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { bringUp } from '../test/testbed/cluster.ts';
 import { FILES, ROOT, STATE } from '../test/testbed/config.ts';
-import { ensureTestbed, loadImage } from '../test/testbed/index.ts';
+import { findEngine } from '../test/testbed/engine.ts';
+import { loadImage } from '../test/testbed/images.ts';
+import { apply, kubectl, kubectlResult } from '../test/testbed/kubectl.ts';
 import { createProgress, type Progress } from '../test/testbed/progress.ts';
 import { run } from '../test/testbed/run.ts';
 import { buildImage, type OperatorImage } from './image.ts';
-import { findHelm, kubectl } from './lib/tools.ts';
+import { findHelm } from './lib/tools.ts';
 
-export const OPERATOR_NAMESPACE = 'quorate-system';
-/** The image that the testbed holds, for tests that install the operator themselves. */
-export const OPERATOR_IMAGE_FILE = path.join(STATE, 'operator-image.json');
 const release = 'quorate';
+const namespace = 'quorate-system';
+const about = ['--namespace', namespace];
+/** The image that the nodes hold. */
+const imageFile = path.join(STATE, 'operator-image.json');
 
-const namespace = JSON.stringify({
-  apiVersion: 'v1',
-  kind: 'Namespace',
-  metadata: { name: OPERATOR_NAMESPACE, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
-});
-
-/** Runs kubectl against the testbed and returns what it prints. */
-export async function kube(args: string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
-  const { stdout } = await run(kubectl(), ['--kubeconfig', FILES.kubeconfig, ...args], options);
-  return stdout;
-}
-
-async function helmUpgrade(image: OperatorImage): Promise<void> {
+async function installChart(image: OperatorImage): Promise<void> {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }]);
   // An interrupted helm leaves a release that is pending for ever: only its record has to go.
   const pending = 'owner=helm,status in (pending-install,pending-upgrade,pending-rollback)';
-  await kube(['delete', 'secret', '--namespace', OPERATOR_NAMESPACE, '--selector', pending]);
-  const values = JSON.stringify({ image: { repository: image.repository, tag: image.tag } });
-  const args = ['upgrade', '--install', release, 'charts/quorate', '--namespace', OPERATOR_NAMESPACE, '--reset-values'];
+  await kubectl('delete', 'secret', ...about, '--selector', pending);
+  const args = ['upgrade', '--install', release, 'charts/quorate', ...about, '--reset-values', '--force-conflicts'];
   await run(await findHelm(), [...args, '--kubeconfig', FILES.kubeconfig, '--history-max', '3', '--values', '-'], {
     cwd: ROOT,
-    input: values,
+    input: JSON.stringify({ image: { repository: image.repository, tag: image.tag } }),
   });
 }
 
 async function rolledOut(): Promise<void> {
+  const wait = ['rollout', 'status', `deployment/${release}`, ...about, '--timeout=90s'];
   try {
-    await kube(['rollout', 'status', `deployment/${release}`, '--namespace', OPERATOR_NAMESPACE, '--timeout', '90s'], {
-      timeoutMs: 100_000,
-    });
+    await kubectlResult(wait, { timeoutMs: 100_000 });
   } catch (error) {
-    const about = ['--namespace', OPERATOR_NAMESPACE];
-    const pods = await kube(['get', 'pods', ...about, '-o', 'wide']).catch(String);
-    const log = await kube(['logs', `deployment/${release}`, ...about, '--tail', '30']).catch(String);
+    const pods = await kubectl('get', 'pods', ...about, '-o', 'wide').catch(String);
+    const log = await kubectl('logs', `deployment/${release}`, ...about, '--tail=30').catch(String);
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n${pods}\n${log}`, { cause: error });
   }
 }
 
-/** Idempotent; returns the image that runs. */
-export async function deployOperator(progress: Progress): Promise<OperatorImage> {
-  await ensureTestbed(progress);
+/** A testbed that answers is good enough for `make dev`; all else is looked after by its own bring-up. */
+async function running(): Promise<boolean> {
+  if (!existsSync(path.join(STATE, 'complete')) || (await findEngine()) === undefined) return false;
+  const ready = await kubectlResult(['get', '--raw=/readyz', '--request-timeout=2s'], { allowFailure: true });
+  return ready.status === 0;
+}
+
+/** Idempotent. With `quick`, a testbed that runs is not looked at any closer. */
+export async function deployOperator(progress: Progress, options: { quick: boolean }): Promise<OperatorImage> {
+  if (!(options.quick && (await running()))) await bringUp('cached', progress);
   const image = await buildImage(progress);
-  await progress.step('load the image into the nodes', () => loadImage(image.reference));
-  await writeFile(OPERATOR_IMAGE_FILE, `${JSON.stringify(image)}\n`);
-  await progress.step('install the chart', async () => {
-    await kube(['apply', '--server-side', '-f', '-'], { input: namespace });
-    await helmUpgrade(image);
-  });
+  await progress.step(`load ${image.reference} into the nodes`, () => loadImage(image.reference));
+  await writeFile(imageFile, `${JSON.stringify(image)}\n`);
+  await progress.step('install the chart', () => installChart(image));
   await progress.step('roll the operator', rolledOut);
   return image;
 }
@@ -68,12 +64,12 @@ export async function deployOperator(progress: Progress): Promise<OperatorImage>
 if (import.meta.main) {
   const progress = createProgress((line) => process.stdout.write(`${line}\n`));
   try {
-    const { reference } = await deployOperator(progress);
+    const { reference } = await deployOperator(progress, { quick: process.argv.includes('--quick') });
     progress.note(
-      `the operator runs as ${reference}; export KUBECONFIG=${path.relative(process.cwd(), FILES.kubeconfig)}`,
+      `${reference} runs in ${namespace}; export KUBECONFIG=${path.relative(process.cwd(), FILES.kubeconfig)}`,
     );
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`failed: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   }
 }

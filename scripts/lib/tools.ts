@@ -18,5 +18,3 @@ export async function findHelm(): Promise<string> {
   if (!newest) throw new Error('helm is not built yet: `make testbed` does it');
   return path.join(parts, newest.name, 'bin/helm');
 }
-
-export const kubectl = (): string => path.join(FILES.bin, 'kubectl');

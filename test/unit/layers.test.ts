@@ -128,8 +128,9 @@ describe('the repository', () => {
     expect(examples).toContain('examples/quickstart.yaml');
     for (const file of examples) {
       for (const document of parseAllDocuments(text(file))) {
-        expect(document.errors, file).toEqual([]);
-        expect(document.toJS(), file).toMatchObject({
+        expect({ file, errors: document.errors }).toEqual({ file, errors: [] });
+        expect({ file, ...document.toJS() }).toMatchObject({
+          file,
           apiVersion: expect.any(String),
           kind: expect.any(String),
           metadata: { name: expect.any(String) },
