@@ -2,7 +2,7 @@
 // The EtcdCluster controller: observe, plan, act, and say in status what was seen.
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
-import { childNames, LABELS } from '../api/names.ts';
+import { childNames, LABELS, memberHost } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
@@ -185,8 +185,10 @@ export class ClusterController {
     this.#statuses.forget(key);
     const living = new Set(this.#deps.clusters.list().map((c) => c.metadata.uid as string));
     for (const uid of this.#remembered.keys()) if (!living.has(uid)) this.#remembered.delete(uid);
-    const hosts = new Set(this.#stores.pods.list().flatMap((p) => p.status?.podIP ?? []));
-    this.#deps.etcd.prune((host) => hosts.has(host));
+    const serving = new Set(
+      this.#stores.pods.list().map((p) => memberHost(p.metadata.name, p.metadata.namespace as string)),
+    );
+    this.#deps.etcd.prune((serverName) => serving.has(serverName));
   }
 }
 

@@ -17,7 +17,8 @@ import type { ConfigMap, PersistentVolumeClaim } from '../runtime/resources.ts';
 export type Phase = 'Open' | 'Sealing' | 'Formed';
 
 /** What the members were formed with. An edit of any of these needs members to restart or the membership to change. */
-export type Formation = Pick<EffectiveCluster, 'replicas' | 'version' | 'image' | 'etcd' | 'pods'> & {
+export type Formation = Pick<EffectiveCluster, 'version' | 'image' | 'etcd' | 'pods'> & {
+  readonly replicas: number;
   readonly storage: Omit<EffectiveCluster['storage'], 'retentionPolicy'>;
 };
 

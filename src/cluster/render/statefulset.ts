@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Renders the claims and the StatefulSet of a cluster.
-import type { EffectiveCluster, EtcdCluster } from '../../api/cluster.ts';
+import type { EtcdCluster } from '../../api/cluster.ts';
 import { ANNOTATIONS, CLIENT_PORT, childNames, claimName, METRICS_PORT, PEER_PORT } from '../../api/names.ts';
 import { etcdImage } from '../../api/versions.ts';
 import {
@@ -16,7 +16,7 @@ import { CONF_DIR, DATA_MOUNT, PEER_DIR } from './memberfile.ts';
 /** The user and group of every pod that we make: numeric, because Pod Security cannot judge names. */
 export const RUN_AS = 65_532;
 
-function claimSpec(storage: EffectiveCluster['storage']) {
+function claimSpec(storage: Identity['formation']['storage']) {
   return {
     accessModes: [storage.accessMode],
     ...(storage.storageClassName === undefined ? {} : { storageClassName: storage.storageClassName }),
