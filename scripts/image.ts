@@ -2,7 +2,7 @@
 // Builds the operator's image without a registry: libraries from Debian packages, Node from the lockfile, one bundled file.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CACHE, NODE_BINARY, ROOT } from '../test/testbed/config.ts';
 import { ensureEngine } from '../test/testbed/engine.ts';
@@ -99,7 +99,8 @@ async function assembleBase(root: string, debs: string[]): Promise<void> {
   }
   for (const folder of unused) await rm(path.join(root, folder), { recursive: true, force: true });
   for (const [file, text] of Object.entries(identityFiles)) await put(file, text);
-  await mkdir(path.join(root, 'tmp'), { mode: 0o777 });
+  await mkdir(path.join(root, 'tmp'));
+  await chmod(path.join(root, 'tmp'), 0o1777);
   await mkdir(path.join(root, 'usr/bin'), { recursive: true });
   const node = path.join(root, 'usr/bin/node');
   await copyFile(NODE_BINARY, node);
@@ -111,7 +112,7 @@ async function assembleBase(root: string, debs: string[]): Promise<void> {
 /** Made once and kept: the same files as long as Node, the list of packages and this recipe are the same. */
 async function ensureBase(progress: Progress): Promise<{ file: string; key: string }> {
   const node = await readFile(path.join(NODE_BINARY, '../../package.json'), 'utf8');
-  const recipe = JSON.stringify([packages, unused, identityFiles, mtime, 2]);
+  const recipe = JSON.stringify([packages, unused, identityFiles, mtime, 3]);
   const key = sha256(recipe, node, String((await stat(NODE_BINARY)).size)).slice(0, 16);
   const file = path.join(CACHE, 'image', `base-${key}.tar`);
   if (existsSync(file) && process.env['REFRESH'] !== '1')
