@@ -8,3 +8,5 @@ export const kubeconfigFile = process.env.QUORATE_KUBECONFIG ?? path.join(reposi
 /** The cluster's CA and certificates. */
 export const pki = process.env.QUORATE_PKI ?? path.join(repository, '.testbed/pki');
 export const bin = path.join(repository, '.testbed/bin');
+/** Written when an operator image was built and loaded into the nodes. */
+export const operatorImageFile = path.join(repository, '.testbed/operator-image.json');

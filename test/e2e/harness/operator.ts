@@ -4,7 +4,7 @@ import { leases, type Pod, pods } from '../../../src/runtime/resources.ts';
 import type { ProxyListener } from '../../testbed/proxy/client.ts';
 import type { Environment } from './environment.ts';
 import { uninstall, upgrade } from './helm.ts';
-import { installedImage } from './release.ts';
+import { loadedImage } from './release.ts';
 import { until } from './until.ts';
 
 export interface OperatorOptions {
@@ -54,8 +54,8 @@ export class Operator {
 
   /** Installs the chart, or changes what is installed. */
   async install(values: object = {}): Promise<void> {
-    const { proxyAddress, kube } = this.environment;
-    const image = await installedImage(kube);
+    const { proxyAddress } = this.environment;
+    const image = await loadedImage();
     const extraEnv = this.listener
       ? [
           { name: 'KUBERNETES_SERVICE_HOST', value: proxyAddress },
