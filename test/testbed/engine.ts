@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { ADDRESSES, FILES, STATE } from './config.ts';
@@ -180,21 +180,22 @@ export async function ensureEngine(progress: Progress): Promise<Engine> {
 
 async function unmountBelow(folder: string): Promise<void> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
-  for (const target of mounts.filter((mount) => mount.startsWith(`${folder}/`)).reverse()) {
+  for (const target of mounts.filter((mount) => mount.startsWith(`${folder}/`)).toReversed()) {
     await run('umount', ['-l', target], { allowFailure: true });
   }
 }
+
+const ENGINE_RULE = /DOCKER|docker0/;
 
 /** Chains that the engine leaves in the machine's packet filter when it ends. */
 async function removeChains(): Promise<void> {
   for (const table of ['filter', 'nat']) {
     const rules = (await run('iptables', ['-t', table, '-S'], { allowFailure: true })).stdout.trim().split('\n');
-    const ours = (rule: string) => /DOCKER|docker0/.test(rule);
     const args = (rule: string, verb: string) => ['-t', table, verb, ...rule.split(' ').slice(1)];
-    for (const rule of rules.filter((r) => r.startsWith('-A') && ours(r))) {
+    for (const rule of rules.filter((r) => r.startsWith('-A') && ENGINE_RULE.test(r))) {
       await run('iptables', args(rule, '-D'), { allowFailure: true });
     }
-    for (const rule of rules.filter((r) => r.startsWith('-N') && ours(r))) {
+    for (const rule of rules.filter((r) => r.startsWith('-N') && ENGINE_RULE.test(r))) {
       await run('iptables', args(rule, '-X'), { allowFailure: true });
     }
   }

@@ -2,7 +2,7 @@
 // Builds the programs of the testbed from pinned Go modules, once, into a cache keyed by everything that shapes them.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CACHE, VERSIONS } from './config.ts';
 import type { Progress } from './progress.ts';
@@ -39,7 +39,11 @@ export const PARTS: readonly Part[] = [
     ldflags: `${STRIP} ${kubernetesVersion('k8s.io/component-base/version')} ${kubernetesVersion('k8s.io/client-go/pkg/version')}`,
   },
   { name: 'etcd-3.6', packages: 'tool', ldflags: STRIP, rename: { server: 'etcd' } },
-  { name: 'containerd', packages: 'tool', ldflags: `${STRIP} -X github.com/containerd/containerd/v2/version.Version=v2.4.2` },
+  {
+    name: 'containerd',
+    packages: 'tool',
+    ldflags: `${STRIP} -X github.com/containerd/containerd/v2/version.Version=v2.4.2`,
+  },
   { name: 'cni', packages: 'tool', ldflags: STRIP },
   { name: 'pause', packages: '.', ldflags: STRIP },
   { name: 'coredns', packages: 'tool', ldflags: STRIP },
@@ -58,7 +62,7 @@ const source = (part: Part): string => path.join(import.meta.dirname, 'parts', p
 
 async function keyOf(part: Part, goVersion: string): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([part.packages, part.ldflags, part.rename ?? {}, goVersion]));
-  for (const file of (await readdir(source(part))).sort()) {
+  for (const file of (await readdir(source(part))).toSorted()) {
     hash.update(file).update(await readFile(path.join(source(part), file)));
   }
   return hash.digest('hex').slice(0, 16);
@@ -102,7 +106,7 @@ export async function ensureParts(progress: Progress): Promise<PartFolders> {
     try {
       await progress.step(name, () => build(part, folder, log));
     } catch (error) {
-      throw new StepError(`build of part ${part.name}`, error instanceof Error ? error.cause ?? error : error, log);
+      throw new StepError(`build of part ${part.name}`, error instanceof Error ? (error.cause ?? error) : error, log);
     }
   }
   return folders;

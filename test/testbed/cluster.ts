@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// Brings the cluster up, from whatever state an earlier run or a fault left, and takes it down again.
+import { existsSync } from 'node:fs';
+import { link, mkdir, open, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { FILES, NODES, STATE } from './config.ts';
+import { ensureContainer, ensureNetwork, ensureVolumes, removeEverything } from './docker.ts';
+import { type Engine, ensureEngine, findEngine, stopOwnEngine } from './engine.ts';
+import { ensureArchives, type ImageFile, importImages } from './images.ts';
+import { apply, kubectlJson, kubectlResult } from './kubectl.ts';
+import { CONTROL_PLANE, controlPlanePlan, nodePlan, S3, s3Plan, VOLUMES } from './nodes.ts';
+import { type DnsMode, dnsObjects, nodeObjects, storageObjects, storeObjects } from './objects.ts';
+import { ensureParts, type PartFolders } from './parts.ts';
+import { ensurePki, writeKubeconfig } from './pki.ts';
+import { type Progress, StepError } from './progress.ts';
+import { ensureBaseImage } from './rootfs.ts';
+import { until } from './run.ts';
+import { ensureBucket, objectStore } from './s3.ts';
+import { ensureSettings, type Settings } from './settings.ts';
+
+async function linkPrograms(parts: PartFolders): Promise<void> {
+  await mkdir(FILES.bin, { recursive: true });
+  const programs = {
+    kubectl: `${parts['kubernetes']}/kubectl`,
+    helm: `${parts['helm']}/helm`,
+    etcdctl: `${parts['etcd-3.6']}/etcdctl`,
+    etcdutl: `${parts['etcd-3.6']}/etcdutl`,
+  };
+  for (const [name, target] of Object.entries(programs)) {
+    const at = path.join(FILES.bin, name);
+    if ((await readlink(at).catch(() => '')) === target) continue;
+    await rm(at, { force: true });
+    await symlink(target, at);
+  }
+}
+
+const logOf = (name: string, file: string): string => path.join(FILES.logs, name, `${file}.log`);
+
+async function startControlPlane(parts: PartFolders, settings: Settings, progress: Progress): Promise<void> {
+  await ensureContainer(await controlPlanePlan(parts, settings));
+  await progress.step(
+    'wait for the API server',
+    () =>
+      until('a ready API server', async () => {
+        await kubectlResult(['get', '--raw=/readyz', '--request-timeout=2s'], { timeoutMs: 5000 });
+        return true;
+      }),
+    { log: logOf(CONTROL_PLANE, 'kube-apiserver') },
+  );
+  // Roles of the cluster's own parts are written a moment after the server says it is ready.
+  await until('the first objects', async () => {
+    await apply([...nodeObjects(), ...storageObjects(), ...storeObjects()]);
+    return true;
+  });
+}
+
+async function startNode(name: string, parts: PartFolders, images: readonly ImageFile[]): Promise<void> {
+  const plan = NODES.find((node) => node.name === name);
+  if (plan === undefined) throw new Error(`no node ${name}`);
+  await ensureContainer(await nodePlan(plan, parts));
+  await until(`containerd of ${name}`, async () => {
+    await importImages(name, images);
+    return true;
+  });
+}
+
+interface NodeStatus {
+  metadata: { name: string };
+  status?: { conditions?: { type: string; status: string }[] };
+}
+
+export async function readyNodes(): Promise<string[]> {
+  const { items } = await kubectlJson<{ items: NodeStatus[] }>('get', 'nodes');
+  const ready = (node: NodeStatus) => node.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True');
+  return items.filter((node) => ready(node) === true).map((node) => node.metadata.name);
+}
+
+async function waitForCluster(progress: Progress): Promise<void> {
+  await progress.step(
+    'wait for nodes',
+    () => until('three ready nodes', async () => ((await readyNodes()).length === NODES.length ? true : undefined)),
+    { log: logOf('node1', 'kubelet') },
+  );
+  await progress.step('wait for storage', () =>
+    until('the storage driver on all nodes', async () => {
+      const { items } = await kubectlJson<{ items: { spec: { drivers?: object[] | null } }[] }>('get', 'csinodes');
+      return items.filter((item) => (item.spec.drivers ?? []).length > 0).length === NODES.length ? true : undefined;
+    }),
+  );
+  await progress.step('wait for DNS', () =>
+    until('a ready DNS server', async () => {
+      const dns = await kubectlJson<{ status?: { readyReplicas?: number; observedGeneration?: number } }>(
+        '-n',
+        'kube-system',
+        'get',
+        'deployment',
+        'coredns',
+      );
+      return (dns.status?.readyReplicas ?? 0) > 0 ? true : undefined;
+    }),
+  );
+}
+
+async function startCluster(parts: PartFolders, settings: Settings, dns: DnsMode, progress: Progress): Promise<void> {
+  const images = await progress.step('make images', () => ensureArchives(parts));
+  await ensureNetwork();
+  await ensureVolumes(VOLUMES);
+  const store = objectStore(settings);
+  await Promise.all([
+    progress.step('control plane', () => startControlPlane(parts, settings, progress)),
+    ...NODES.map((node) =>
+      progress.step(`${node.name} with images`, () => startNode(node.name, parts, images), {
+        log: logOf(node.name, 'containerd'),
+      }),
+    ),
+    progress.step(
+      'object store',
+      async () => {
+        await ensureContainer(await s3Plan(parts, settings));
+        await ensureBucket(store);
+      },
+      { log: logOf(S3, 'versitygw') },
+    ),
+  ]);
+  await progress.step('DNS objects', () => apply(dnsObjects(dns)));
+  await waitForCluster(progress);
+}
+
+/** Holds a lock so that two runs do not build the same thing; one of a dead process is taken over. */
+async function locked<T>(progress: Progress, work: () => Promise<T>): Promise<T> {
+  await mkdir(STATE, { recursive: true });
+  // The file appears under its name with its contents, so nobody reads an empty one.
+  const mine = `${FILES.lock}.${process.pid}`;
+  await writeFile(mine, String(process.pid));
+  let told = false;
+  try {
+    await until(
+      `the end of another run (${FILES.lock})`,
+      async () => {
+        try {
+          await link(mine, FILES.lock);
+          return true;
+        } catch {
+          const holder = (await readFile(FILES.lock, 'utf8').catch(() => '')).trim();
+          if (holder !== '' && !existsSync(`/proc/${holder}`)) await rm(FILES.lock, { force: true });
+          else if (!told) progress.note(`waiting for process ${holder}, which works on the testbed`);
+          told = true;
+          return undefined;
+        }
+      },
+      { timeoutMs: 60 * 60_000, intervalMs: 200 },
+    );
+  } finally {
+    await rm(mine, { force: true });
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(FILES.lock, { force: true });
+  }
+}
+
+async function writeEngineEnv(engine: Engine): Promise<void> {
+  await writeFile(FILES.dockerEnv, `DOCKER_HOST=${engine.host}\nTESTCONTAINERS_RYUK_DISABLED=true\n`);
+}
+
+export interface Running {
+  readonly settings: Settings;
+  readonly parts: PartFolders;
+}
+
+/** Everything from nothing to a usable cluster; each step finds out by itself what is left to do. */
+export function bringUp(dns: DnsMode, progress: Progress): Promise<Running> {
+  return locked(progress, async () => {
+    const engine = await ensureEngine(progress);
+    await writeEngineEnv(engine);
+    const parts = await ensureParts(progress);
+    await progress.step('keys and settings', ensurePki);
+    const settings = await ensureSettings();
+    await linkPrograms(parts);
+    await writeKubeconfig(settings.apiPort);
+    await ensureBaseImage(progress);
+    try {
+      await startCluster(parts, settings, dns, progress);
+    } catch (error) {
+      if (!(error instanceof StepError) || !existsSync(path.join(STATE, 'complete'))) throw error;
+      // It ran once, so what is broken is its state: a cluster without that state starts from the beginning.
+      progress.note(`${error.message}\n  the cluster is made anew`);
+      await rm(path.join(STATE, 'complete'), { force: true });
+      await removeEverything({ images: false });
+      await startCluster(parts, settings, dns, progress);
+    }
+    await (await open(path.join(STATE, 'complete'), 'w')).close();
+    return { settings, parts };
+  });
+}
+
+/** Removes everything that the testbed made on this machine, except the cache of what was built. */
+export async function takeDown(progress: Progress): Promise<void> {
+  if (!existsSync(STATE)) return;
+  await locked(progress, async () => {
+    // A killed engine is started once more, because only an engine can remove what it holds.
+    const engine = (await findEngine()) ?? (existsSync(FILES.engine) ? await ensureEngine(progress) : undefined);
+    if (engine !== undefined) {
+      await progress.step('remove containers, volumes, network', () => removeEverything({ images: true }));
+    }
+    await progress.step('stop the engine', stopOwnEngine);
+  });
+  await rm(STATE, { recursive: true, force: true });
+}
