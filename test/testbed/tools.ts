@@ -34,6 +34,7 @@ export async function ensureTool(plan: ToolPlan): Promise<string> {
       `${path.join(ROOT, 'node_modules')}:/quorate/node_modules:ro`,
       `${path.join(ROOT, 'package.json')}:/quorate/package.json:ro`,
       `${FILES.pki}:/pki:ro`,
+      `${FILES.bin}:/quorate/bin:ro`,
     ],
     tmpfs: ['/tmp'],
     powerful: true,

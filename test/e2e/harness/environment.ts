@@ -18,8 +18,8 @@ export interface Environment {
   /** The fault proxy's address in the node network. */
   readonly proxyAddress: string;
   readonly recorder: RecorderClient;
-  /** Runs a command in the container of a node. */
-  execInNode(node: string, command: readonly string[]): Promise<string>;
+  /** Runs a command in a container of the testbed, such as a node; rejects unless it exits with 0. */
+  exec(container: string, command: readonly string[]): Promise<string>;
 }
 
 /** Connects to what the global set-up has started. */
@@ -37,7 +37,7 @@ export async function connect(): Promise<Environment> {
     proxy,
     proxyAddress: PROXY_ADDRESS,
     recorder,
-    execInNode: async (node, command) => (await exec(node, command)).stdout,
+    exec: async (container, command) => (await exec(container, command)).stdout,
   };
 }
 

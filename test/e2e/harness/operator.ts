@@ -96,7 +96,7 @@ export class Operator {
       const container = each.status?.containerStatuses?.[0]?.containerID?.split('//')[1];
       if (!node || !container) throw new Error(`${each.metadata.name} has no running container`);
       const script = `for p in /proc/[0-9]*; do grep -q ${container} $p/cgroup 2>/dev/null && kill -s ${signal.slice(3)} \${p#/proc/}; done; true`;
-      await this.environment.execInNode(node, ['sh', '-c', script]);
+      await this.environment.exec(node, ['sh', '-c', script]);
     }
   }
 

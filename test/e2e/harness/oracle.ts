@@ -50,14 +50,25 @@ export class StatusWatch {
 
 /** Starts a recording client against a cluster, with its issued client Secret. */
 export async function record(environment: Environment, namespace: string, name: string, rate = 50): Promise<Recording> {
+  const tls = await clientTls(environment, namespace, name);
+  return environment.recorder.record({ namespace, cluster: name, tls, rate });
+}
+
+export interface ClientTls {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+/** The PEM files of the issued client Secret; waits until it is there. */
+export async function clientTls(environment: Environment, namespace: string, name: string): Promise<ClientTls> {
   const secret = await until(`the client Secret of ${namespace}/${name} is issued`, {
     within: 60_000,
     read: () => environment.kube.get(secrets, { namespace, name: `${name}-client-${clientName}` }),
     holds: ({ data }) => Boolean(data?.['ca.crt'] && data['tls.crt'] && data['tls.key']),
   });
   const pem = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
-  const tls = { ca: pem('ca.crt'), cert: pem('tls.crt'), key: pem('tls.key') };
-  return environment.recorder.record({ namespace, cluster: name, tls, rate });
+  return { ca: pem('ca.crt'), cert: pem('tls.crt'), key: pem('tls.key') };
 }
 
 export interface Settling {

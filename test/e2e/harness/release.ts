@@ -18,8 +18,8 @@ export interface ChartImage {
 
 /** The image that was last loaded into the nodes, as the chart's values name it. */
 export async function loadedImage(): Promise<ChartImage> {
-  const { repository: name, tag }: ChartImage = JSON.parse(await readFile(operatorImageFile, 'utf8'));
-  return { repository: name, tag };
+  const { repository, tag }: ChartImage = JSON.parse(await readFile(operatorImageFile, 'utf8'));
+  return { repository, tag };
 }
 
 /** Two operators on one namespace would fight: the installed one sleeps. */

@@ -4,12 +4,13 @@ import { ADDRESSES, API_PORT } from '../config.ts';
 import { CONTROL_PORT, ensureTool, findTool } from '../tools.ts';
 import { RecorderClient } from './client.ts';
 
-const name = 'recorder';
+/** Name of the container, as the testbed's `exec` knows it. */
+export const RECORDER = 'recorder';
 
 /** Needs a running testbed. */
 export async function ensureRecorder(): Promise<void> {
   await ensureTool({
-    name,
+    name: RECORDER,
     address: '198.18.16.8',
     folder: 'recorder',
     env: {
@@ -24,7 +25,7 @@ export async function ensureRecorder(): Promise<void> {
 
 /** The recorder that `ensureRecorder` has started. */
 export async function connectRecorder(): Promise<RecorderClient> {
-  const url = await findTool(name);
+  const url = await findTool(RECORDER);
   if (url === undefined) throw new Error('the recorder does not run');
   return new RecorderClient(url);
 }
