@@ -81,11 +81,11 @@ async function client(): Promise<void> {
 /** Where backups go is a field of the cluster; the credentials are a Secret beside it. */
 async function giveStore(): Promise<void> {
   const s3 = await store();
-  const credentialsSecret = `${cluster}-s3`;
+  const name = `${cluster}-s3`;
   await applied({
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: credentialsSecret },
+    metadata: { name },
     stringData: s3.credentials,
   });
   const { inCluster: endpoint, bucket, region } = s3;
@@ -94,7 +94,7 @@ async function giveStore(): Promise<void> {
     kind: 'EtcdCluster',
     metadata: { name: cluster },
     spec: {
-      backup: { store: { s3: { endpoint, bucket, region, prefix: 'demo', forcePathStyle: true, credentialsSecret } } },
+      backup: { store: { s3: { endpoint, bucket, region, prefix: 'demo', credentialsSecret: { name } } } },
     },
   });
 }

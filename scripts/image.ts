@@ -2,7 +2,19 @@
 // Builds the operator's image without a registry: libraries from Debian packages, Node from the lockfile, one bundled file.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { CACHE, NODE_BINARY, ROOT } from '../test/testbed/config.ts';
 import { ensureEngine } from '../test/testbed/engine.ts';
