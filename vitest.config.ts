@@ -31,6 +31,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/testbed/**/*.test.ts'],
           exclude: unit,
+          globalSetup: ['test/e2e/harness/global-setup.ts'],
           pool: 'forks',
           // Files wait for the cluster most of the time: more of them than cores.
           maxWorkers: 3,

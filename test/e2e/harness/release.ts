@@ -16,8 +16,10 @@ export interface ChartImage {
   tag: string;
 }
 
-/** The image that was last loaded into the nodes, as the chart's values name it. */
+/** The image that was last loaded into the nodes, or `QUORATE_IMAGE`, as the chart's values name it. */
 export async function loadedImage(): Promise<ChartImage> {
+  const [named, asked] = (process.env.QUORATE_IMAGE ?? '').split(':');
+  if (named && asked) return { repository: named, tag: asked };
   const { repository, tag }: ChartImage = JSON.parse(await readFile(operatorImageFile, 'utf8'));
   return { repository, tag };
 }
