@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection to one member: dialled by IP, verified by DNS name, shared by both client libraries, replaceable.
 import { createSecureContext } from 'node:tls';
-import { Channel, type ChannelCredentials, type ChannelOptions, credentials } from '@grpc/grpc-js';
+import { Channel, type ChannelCredentials, type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import type { ClientTls, Endpoint } from './types.ts';
 
 /** What a channel can do, without the private parts of grpc-js's own class. */
@@ -71,7 +71,8 @@ export class SharedChannel implements Surface {
   }
 
   getConnectivityState(tryToConnect: boolean): ReturnType<Channel['getConnectivityState']> {
-    return this.#open().getConnectivityState(tryToConnect);
+    // Asked by etcd3 while it closes: the answer must not be an exception.
+    return this.#closed ? connectivityState.SHUTDOWN : this.#open().getConnectivityState(tryToConnect);
   }
 
   watchConnectivityState(...args: Parameters<Channel['watchConnectivityState']>): void {

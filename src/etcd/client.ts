@@ -147,9 +147,9 @@ export class MemberClient {
   }
 
   close(): void {
-    this.#channel.end();
     this.#etcd3.close();
     this.#client.close();
+    this.#channel.end();
   }
 
   #invoke<R extends object>(rpc: Rpc<R>, request: object, options: GrpcCallOptions): Promise<R> {

@@ -26,10 +26,7 @@ const TEXTS: readonly (readonly [RegExp, EtcdErrorCode])[] = [
   [/etcdserver: no leader/, 'NoLeader'],
   [/etcdserver: request timed out/, 'DeadlineExceeded'],
   [/etcdserver: corrupt cluster/, 'DataCorrupt'],
-  [
-    /etcdserver: (not leader|bad leader transferee|rpc not supported for learner|unhealthy cluster)/,
-    'FailedPrecondition',
-  ],
+  [/etcdserver: (not leader|bad leader transferee|rpc not supported for learner)/, 'FailedPrecondition'],
   [/etcdserver: mvcc: (required revision|future)/, 'FailedPrecondition'],
   // grpc-js reports a failed handshake as UNAVAILABLE: only the text tells it from a member that is down.
   [/certificate|SSL alert|ssl\/tls alert|tlsv1 alert|tlsv13 alert|Hostname\/IP does not match/i, 'Unauthenticated'],

@@ -16,14 +16,17 @@ const FLOW_CONTROL_WINDOW = 4 << 20;
 /** Bytes held on our side before the source is told to wait. */
 const HIGH_WATER_MARK = 1 << 20;
 
+/** The SHA-256 that ends a snapshot. */
+const TRAILER_BYTES = 32;
+
 type Source = ClientReadableStream<SnapshotResponse>;
 
 /** Buffers of the raw database, then 32 bytes of SHA-256. Fails with EtcdError; destroying it cancels the call. */
 export class SnapshotStream extends Readable {
   /** Bytes to come in all, trailer included, as announced with the first piece. */
   readonly announcedSize: number;
-  /** The etcd version that made the snapshot; empty from etcd 3.5, which does not tell. */
-  readonly etcdVersion: string;
+  /** Version of the database format, such as `3.6.0`: restore with that etcd minor or a newer one. Empty from etcd 3.5. */
+  readonly storageVersion: string;
   readonly #source: Source;
   readonly #channel: Channel;
   readonly #subject: string;
@@ -36,7 +39,7 @@ export class SnapshotStream extends Readable {
   constructor(o: { source: Source; channel: Channel; first: SnapshotResponse; subject: string; limits: CallOptions }) {
     super({ highWaterMark: HIGH_WATER_MARK });
     this.announcedSize = Number(o.first.remaining_bytes) + o.first.blob.length + TRAILER_BYTES;
-    this.etcdVersion = o.first.version;
+    this.storageVersion = o.first.version;
     this.#first = o.first.blob;
     this.#source = o.source;
     this.#channel = o.channel;
@@ -92,8 +95,6 @@ export class SnapshotStream extends Readable {
     this.destroy(new EtcdError('DeadlineExceeded', `${this.#subject}: the member sent nothing for ${seconds} s`));
   }
 }
-
-const TRAILER_BYTES = 32;
 
 /** Resolves when the first piece is there, so that a member which cannot be reached is an error of the call itself. */
 export function openSnapshot(e: Endpoint, creds: ChannelCredentials, limits: CallOptions): Promise<SnapshotStream> {
