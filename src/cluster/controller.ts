@@ -174,8 +174,11 @@ export class ClusterController {
     const before = o.cluster.status?.conditions?.find((c) => c.type === 'Ready');
     const written = await this.#statuses.write(o.cluster, status, ctx.signal);
     const after = status.conditions.find((c) => c.type === 'Ready');
-    if (!written || after === undefined || after.reason === before?.reason) return;
-    const type = planned.findings.some((f) => f.kind === 'blocked') ? 'Warning' : 'Normal';
+    const blocked = planned.findings.some((f) => f.kind === 'blocked');
+    // Waiting is shown by the conditions; an Event is for what was reached, and for what needs somebody.
+    if (!written || after === undefined || after.reason === before?.reason || !(blocked || after.status === 'True'))
+      return;
+    const type = blocked ? 'Warning' : 'Normal';
     this.#deps.events.emit(o.cluster, { type, reason: after.reason, action: 'Reconcile', message: after.message });
   }
 
