@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The chart as helm renders it and as the real API server takes it.
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { findHelm } from '../../scripts/lib/tools.ts';
+import { ROOT } from '../testbed/config.ts';
+import { apply, kubectlResult } from '../testbed/kubectl.ts';
+import { run } from '../testbed/run.ts';
+
+const namespace = `chart-${randomBytes(3).toString('hex')}`;
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+interface Rendered {
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  rules?: Rule[];
+  spec?: { template?: { spec: { containers: { args: string[]; env: { name: string; value?: string }[] }[] } } };
+}
+
+async function helm(values: object, release = 'quorate'): Promise<string> {
+  const args = ['template', release, path.join(ROOT, 'charts/quorate'), '--namespace', namespace, '--values', '-'];
+  return (await run(await findHelm(), args, { input: JSON.stringify(values) })).stdout;
+}
+
+async function render(values: object): Promise<Rendered[]> {
+  return parseAllDocuments(await helm(values)).map((document): Rendered => document.toJS());
+}
+
+const ofKind = (objects: Rendered[], kind: string) => objects.filter((object) => object.kind === kind);
+const confined = { watch: { scope: 'Namespaces', namespaces: ['shop', 'billing'] } };
+
+describe('values', () => {
+  it.each([
+    ['an unknown key', { replicas: 2 }, 'replicas'],
+    ['an unknown key further down', { watch: { scope: 'Cluster', namespace: 'a' } }, 'namespace'],
+    ['a number that is a word', { replicaCount: 'two' }, 'replicaCount'],
+    ['an unknown scope', { watch: { scope: 'All' } }, 'scope'],
+    ['a namespace that cannot exist', { watch: { scope: 'Namespaces', namespaces: ['Shop'] } }, 'namespaces'],
+    ['confinement to nothing', { watch: { scope: 'Namespaces', namespaces: [] } }, 'watch.namespaces'],
+    ['namespaces that would be ignored', { watch: { namespaces: ['shop'] } }, 'watch.namespaces'],
+    ['an unknown log level', { logLevel: 'loud' }, 'logLevel'],
+    ['a digest that is none', { image: { digest: 'latest' } }, 'digest'],
+    ['no account at all', { serviceAccount: { create: false } }, 'serviceAccount.name'],
+  ])('%s is refused by name', async (_, values, named) => {
+    await expect(helm(values)).rejects.toThrow(named);
+  });
+
+  it('render to the same bytes each time', async () => {
+    expect(await helm(confined)).toBe(await helm(confined));
+  });
+});
+
+describe('scope', () => {
+  it('of the whole cluster gives one ClusterRole and no list of namespaces', async () => {
+    const objects = await render({});
+    expect(ofKind(objects, 'ClusterRoleBinding')).toHaveLength(1);
+    expect(ofKind(objects, 'Role').map(({ metadata }) => metadata.name)).toEqual(['quorate-leader']);
+    expect(JSON.stringify(ofKind(objects, 'Deployment'))).not.toContain('--namespaces');
+  });
+
+  it('of namespaces gives a Role in each and binds nothing cluster-wide', async () => {
+    const objects = await render(confined);
+    expect(ofKind(objects, 'ClusterRoleBinding')).toEqual([]);
+    const roles = ofKind(objects, 'Role').filter(({ metadata }) => metadata.name === 'quorate');
+    expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(['shop', 'billing']);
+    expect(ofKind(objects, 'Deployment')[0]?.spec?.template?.spec.containers[0]?.args).toContain(
+      '--namespaces=shop,billing',
+    );
+  });
+
+  it.each([
+    ['the whole cluster', {}],
+    ['namespaces', confined],
+  ])('of %s never lets anybody list Secrets', async (_, values) => {
+    const rules = (await render(values)).flatMap((object) => object.rules ?? []);
+    const secrets = rules.filter((rule) => rule.resources.includes('secrets'));
+    expect(secrets).not.toHaveLength(0);
+    for (const { verbs } of secrets) expect(verbs.toSorted()).toEqual(['create', 'get', 'update']);
+    expect(rules.flatMap((rule) => [...rule.apiGroups, ...rule.resources, ...rule.verbs])).not.toContain('*');
+  });
+});
+
+describe('options', () => {
+  it('a disruption budget comes with the second replica', async () => {
+    expect(ofKind(await render({ replicaCount: 1 }), 'PodDisruptionBudget')).toEqual([]);
+    expect(ofKind(await render({ replicaCount: 2 }), 'PodDisruptionBudget')).toHaveLength(1);
+  });
+
+  it('CRDs stay when the release goes, unless told otherwise', async () => {
+    expect(await helm({})).toContain('helm.sh/resource-policy: keep');
+    expect(await helm({ crds: { keep: false } })).not.toContain('helm.sh/resource-policy');
+    expect(ofKind(await render({ crds: { enabled: false } }), 'CustomResourceDefinition')).toEqual([]);
+  });
+
+  it('the name label that network policies of clusters rely on cannot be changed by labels of the user', async () => {
+    const text = await helm({ podLabels: { 'app.kubernetes.io/name': 'other' }, commonLabels: { team: 'data' } });
+    expect(text).not.toContain('app.kubernetes.io/name: other');
+  });
+
+  it('the environment of a pod can send the operator elsewhere', async () => {
+    const extraEnv = [{ name: 'KUBERNETES_SERVICE_HOST', value: '198.18.16.6' }];
+    const [deployment] = ofKind(await render({ extraEnv }), 'Deployment');
+    expect(deployment?.spec?.template?.spec.containers[0]?.env).toContainEqual(extraEnv[0]);
+  });
+});
+
+describe('the API server', () => {
+  beforeAll(async () => {
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }]);
+  });
+  afterAll(async () => {
+    await kubectlResult(['delete', 'namespace', namespace, '--wait=false']);
+  });
+
+  const dryRun = (input: string) =>
+    kubectlResult(['create', '--dry-run=server', '--validate=strict', '-o', 'name', '-f', '-'], {
+      input,
+      allowFailure: true,
+    });
+
+  it('takes every object of the chart, with all options on', async () => {
+    const values = { crds: { enabled: false }, replicaCount: 2, networkPolicy: { egress: { enabled: true } } };
+    const { stdout, stderr } = await dryRun(await helm(values, 'trial'));
+    expect(stderr).toBe('');
+    expect(stdout.trim().split('\n')).toHaveLength((await render(values)).length);
+  });
+
+  it('lets the operator pod into a namespace that enforces the restricted standard', async () => {
+    const [deployment] = ofKind(await render({}), 'Deployment');
+    // The account is not there in a dry run, and the admission would ask for it first.
+    const spec = { ...deployment?.spec?.template?.spec, serviceAccountName: 'default' };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'trial', namespace }, spec };
+    const { stdout, stderr } = await dryRun(JSON.stringify(pod));
+    expect({ stdout: stdout.trim(), stderr }).toEqual({ stdout: 'pod/trial', stderr: '' });
+  });
+});
