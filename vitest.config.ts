@@ -29,7 +29,6 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          globalSetup: 'test/e2e/harness/global-setup.ts',
           include: ['test/e2e/**/*.test.ts', 'test/testbed/**/*.test.ts'],
           exclude: unit,
           globalSetup: ['test/e2e/harness/global-setup.ts'],

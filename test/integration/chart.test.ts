@@ -36,6 +36,12 @@ async function render(values: object): Promise<Rendered[]> {
 const ofKind = (objects: Rendered[], kind: string) => objects.filter((object) => object.kind === kind);
 const confined = { watch: { scope: 'Namespaces', namespaces: ['shop', 'billing'] } };
 
+const dryRun = (input: string) =>
+  kubectlResult(['create', '--dry-run=server', '--validate=strict', '-o', 'name', '-f', '-'], {
+    input,
+    allowFailure: true,
+  });
+
 describe('values', () => {
   it.each([
     ['an unknown key', { replicas: 2 }, 'replicas'],
@@ -119,12 +125,6 @@ describe('the API server', () => {
   afterAll(async () => {
     await kubectlResult(['delete', 'namespace', namespace, '--wait=false']);
   });
-
-  const dryRun = (input: string) =>
-    kubectlResult(['create', '--dry-run=server', '--validate=strict', '-o', 'name', '-f', '-'], {
-      input,
-      allowFailure: true,
-    });
 
   it('takes every object of the chart, with all options on', async () => {
     const values = { crds: { enabled: false }, replicaCount: 2, networkPolicy: { egress: { enabled: true } } };
