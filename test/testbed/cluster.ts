@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings the cluster up, from whatever state an earlier run or a fault left, and takes it down again.
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { FILES, NODES, STATE } from './config.ts';
-import { ensureContainer, ensureNetwork, ensureVolumes, removeEverything } from './docker.ts';
+import { ADDRESSES, FILES, NODES, STATE } from './config.ts';
+import { ensureContainer, ensureNetwork, ensureVolumes, exec, removeEverything } from './docker.ts';
 import { type Engine, ensureEngine, findEngine, stopOwnEngine } from './engine.ts';
+import { waitUntilReady } from './faults/nodes.ts';
 import { ensureArchives, type ImageFile, importImages } from './images.ts';
 import { apply, kubectlJson, kubectlResult } from './kubectl.ts';
+import { locked } from './lock.ts';
 import { CONTROL_PLANE, controlPlanePlan, nodePlan, S3, s3Plan, VOLUMES } from './nodes.ts';
 import { type DnsMode, dnsObjects, nodeObjects, storageObjects, storeObjects } from './objects.ts';
 import { ensureParts, type PartFolders } from './parts.ts';
@@ -54,51 +56,58 @@ async function startControlPlane(parts: PartFolders, settings: Settings, progres
   });
 }
 
-async function startNode(name: string, parts: PartFolders, images: readonly ImageFile[]): Promise<void> {
+/** Returns since when the node must have been heard of: what is written down about it may be older than its start. */
+async function startNode(name: string, parts: PartFolders, images: readonly ImageFile[]): Promise<Date> {
   const plan = NODES.find((node) => node.name === name);
   if (plan === undefined) throw new Error(`no node ${name}`);
-  await ensureContainer(await nodePlan(plan, parts));
+  const now = new Date();
+  const state = await ensureContainer(await nodePlan(plan, parts));
   await until(`containerd of ${name}`, async () => {
     await importImages(name, images);
     return true;
   });
+  return state === 'kept' ? new Date(0) : now;
 }
 
-interface NodeStatus {
+interface CsiNode {
   metadata: { name: string };
-  status?: { conditions?: { type: string; status: string }[] };
+  spec: { drivers?: object[] | null };
 }
 
-export async function readyNodes(): Promise<string[]> {
-  const { items } = await kubectlJson<{ items: NodeStatus[] }>('get', 'nodes');
-  const ready = (node: NodeStatus) => node.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True');
-  return items.filter((node) => ready(node) === true).map((node) => node.metadata.name);
-}
-
-async function waitForCluster(progress: Progress): Promise<void> {
+async function waitForNodes(since: readonly Date[], progress: Progress): Promise<void> {
   await progress.step(
     'wait for nodes',
-    () => until('three ready nodes', async () => ((await readyNodes()).length === NODES.length ? true : undefined)),
+    () => Promise.all(NODES.map(({ name }, index) => waitUntilReady(name, { since: since[index] ?? new Date(0) }))),
     { log: logOf('node1', 'kubelet') },
   );
   await progress.step('wait for storage', () =>
     until('the storage driver on all nodes', async () => {
-      const { items } = await kubectlJson<{ items: { spec: { drivers?: object[] | null } }[] }>('get', 'csinodes');
+      const { items } = await kubectlJson<{ items: CsiNode[] }>('get', 'csinodes');
       return items.filter((item) => (item.spec.drivers ?? []).length > 0).length === NODES.length ? true : undefined;
     }),
   );
+}
+
+const ASK_DNS = `const dns = new (require('node:dns').promises.Resolver)({ timeout: 500, tries: 1 });
+dns.setServers(['${ADDRESSES.dns}']);
+dns.resolve4('kubernetes.default.svc.cluster.local').then(() => process.exit(0), () => process.exit(1));`;
+
+/** Through the service address, from a node, as pods do. */
+async function waitForDns(progress: Progress): Promise<void> {
   await progress.step('wait for DNS', () =>
-    until('a ready DNS server', async () => {
-      const dns = await kubectlJson<{ status?: { readyReplicas?: number; observedGeneration?: number } }>(
-        '-n',
-        'kube-system',
-        'get',
-        'deployment',
-        'coredns',
-      );
-      return (dns.status?.readyReplicas ?? 0) > 0 ? true : undefined;
+    until('an answer of DNS', async () => {
+      await exec('node2', ['/testbed/node', '-e', ASK_DNS]);
+      return true;
     }),
   );
+}
+
+/** Changes how DNS caches, and waits until it does. */
+export async function setDns(mode: DnsMode): Promise<void> {
+  await apply(dnsObjects(mode));
+  await kubectlResult(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=60s'], {
+    timeoutMs: 70_000,
+  });
 }
 
 async function startCluster(parts: PartFolders, settings: Settings, dns: DnsMode, progress: Progress): Promise<void> {
@@ -106,13 +115,15 @@ async function startCluster(parts: PartFolders, settings: Settings, dns: DnsMode
   await ensureNetwork();
   await ensureVolumes(VOLUMES);
   const store = objectStore(settings);
-  await Promise.all([
-    progress.step('control plane', () => startControlPlane(parts, settings, progress)),
-    ...NODES.map((node) =>
-      progress.step(`${node.name} with images`, () => startNode(node.name, parts, images), {
-        log: logOf(node.name, 'containerd'),
-      }),
+  const [since] = await Promise.all([
+    Promise.all(
+      NODES.map((node) =>
+        progress.step(`${node.name} with images`, () => startNode(node.name, parts, images), {
+          log: logOf(node.name, 'containerd'),
+        }),
+      ),
     ),
+    progress.step('control plane', () => startControlPlane(parts, settings, progress)),
     progress.step(
       'object store',
       async () => {
@@ -123,41 +134,8 @@ async function startCluster(parts: PartFolders, settings: Settings, dns: DnsMode
     ),
   ]);
   await progress.step('DNS objects', () => apply(dnsObjects(dns)));
-  await waitForCluster(progress);
-}
-
-/** Holds a lock so that two runs do not build the same thing; one of a dead process is taken over. */
-async function locked<T>(progress: Progress, work: () => Promise<T>): Promise<T> {
-  await mkdir(STATE, { recursive: true });
-  // The file appears under its name with its contents, so nobody reads an empty one.
-  const mine = `${FILES.lock}.${process.pid}`;
-  await writeFile(mine, String(process.pid));
-  let told = false;
-  try {
-    await until(
-      `the end of another run (${FILES.lock})`,
-      async () => {
-        try {
-          await link(mine, FILES.lock);
-          return true;
-        } catch {
-          const holder = (await readFile(FILES.lock, 'utf8').catch(() => '')).trim();
-          if (holder !== '' && !existsSync(`/proc/${holder}`)) await rm(FILES.lock, { force: true });
-          else if (!told) progress.note(`waiting for process ${holder}, which works on the testbed`);
-          told = true;
-          return undefined;
-        }
-      },
-      { timeoutMs: 60 * 60_000, intervalMs: 200 },
-    );
-  } finally {
-    await rm(mine, { force: true });
-  }
-  try {
-    return await work();
-  } finally {
-    await rm(FILES.lock, { force: true });
-  }
+  await waitForNodes(since, progress);
+  await waitForDns(progress);
 }
 
 async function writeEngineEnv(engine: Engine): Promise<void> {

@@ -71,7 +71,8 @@ export function dnsObjects(mode: DnsMode): KubeObject[] {
         replicas: 1,
         selector: { matchLabels: labels },
         template: {
-          metadata: { labels },
+          // A changed file reaches a running pod late; a changed pod is made anew.
+          metadata: { labels, annotations: { 'testbed.quorate.dev/dns': mode } },
           spec: {
             serviceAccountName: 'coredns',
             dnsPolicy: 'Default',

@@ -37,6 +37,8 @@ iptables -I FORWARD -j TESTBED-PODS
 for hook in INPUT OUTPUT FORWARD; do iptables -I $hook -j TESTBED-NODE; done
 
 supervise containerd containerd --config=/config/containerd.toml
+# Sockets of the last run would be taken for a plugin that answers.
+rm -f /var/lib/kubelet/plugins_registry/*.sock
 supervise csi-driver /testbed/node /testbed/storage/main.ts --mode=node --name="$CSI_DRIVER" --node="$NODE"
 while [ ! -S /run/containerd/containerd.sock ]; do sleep 0.05; done
 supervise kubelet /parts/kubernetes/kubelet --config=/config/kubelet.yaml --kubeconfig=/pki/$NODE.kubeconfig \

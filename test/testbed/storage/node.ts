@@ -16,19 +16,22 @@ function usable(capability: Capability | null): Capability {
   return capability;
 }
 
-const staging = (disks: string): Handlers => ({
+async function stage(disks: string, id: string, target: string, capability: Capability): Promise<void> {
+  const { file } = await existing(disks, id);
+  if ((await deviceAt(target)) !== undefined) return;
+  // All nodes share one kernel, so a mount of another node shows here: refuse, as a disk with one attachment does.
+  const held = await run('losetup', '-n', '-O', 'NAME', '-j', file);
+  if (held !== '') throw new RpcError('FAILED_PRECONDITION', `${id} is in use (${held})`);
+  await mkdir(target, { recursive: true });
+  // mount(8) makes the loop device go with its last mount, also when the node is killed.
+  const options = ['loop', 'noatime', ...(capability.mount?.mount_flags ?? [])].join(',');
+  await run('mount', '-t', 'xfs', '-o', options, file, target);
+}
+
+const mounting = (disks: string): Handlers => ({
   NodeStageVolume: async (request) => {
     const capability = usable(request.volume_capability);
-    const { file } = await existing(disks, request.volume_id);
-    const target = request.staging_target_path;
-    if ((await deviceAt(target)) !== undefined) return {};
-    // All nodes share one kernel, so a mount of another node shows here: refuse, as a disk with one attachment does.
-    const held = await run('losetup', '-n', '-O', 'NAME', '-j', file);
-    if (held !== '') throw new RpcError('FAILED_PRECONDITION', `${request.volume_id} is in use (${held})`);
-    await mkdir(target, { recursive: true });
-    // mount(8) makes the loop device go with its last mount, also when the node is killed.
-    const options = ['loop', 'noatime', ...(capability.mount?.mount_flags ?? [])].join(',');
-    await run('mount', '-t', 'xfs', '-o', options, file, target);
+    await stage(disks, request.volume_id, request.staging_target_path, capability);
     return {};
   },
   NodeUnstageVolume: async (request) => {
@@ -36,10 +39,10 @@ const staging = (disks: string): Handlers => ({
     return {};
   },
   NodePublishVolume: async (request) => {
-    usable(request.volume_capability);
-    await existing(disks, request.volume_id);
+    const capability = usable(request.volume_capability);
     const { staging_target_path: source, target_path: target } = request;
-    if ((await deviceAt(source)) === undefined) throw new RpcError('FAILED_PRECONDITION', 'not staged');
+    // A disk that was replaced while the kubelet took it for staged is staged again.
+    await stage(disks, request.volume_id, source, capability);
     if ((await deviceAt(target)) !== undefined) return {};
     await mkdir(target, { recursive: true });
     await run('mount', '--bind', source, target);
@@ -56,7 +59,7 @@ const staging = (disks: string): Handlers => ({
 });
 
 export const node = (disks: string, name: string): Handlers => ({
-  ...staging(disks),
+  ...mounting(disks),
   NodeGetInfo: async () => ({ node_id: name }),
   NodeGetCapabilities: async () => ({
     capabilities: [STAGE_UNSTAGE_VOLUME, GET_VOLUME_STATS, EXPAND_VOLUME, SINGLE_NODE_MULTI_WRITER].map((type) => ({
