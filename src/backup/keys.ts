@@ -14,7 +14,7 @@ export interface KeyParts {
 
 /** Longest key of S3, in bytes. */
 const MAX_KEY_BYTES = 1024;
-const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9!_.*'()-]+$/;
+const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9!_.=*'()-]+$/;
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const UID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -26,7 +26,7 @@ export function normalizePrefix(prefix: string): string {
   const trimmed = prefix.replace(/^\/+|\/+$/g, '');
   if (trimmed === '') return '';
   for (const segment of trimmed.split('/')) {
-    if (!SEGMENT.test(segment)) throw new RangeError(`the prefix may hold segments of letters, digits and !_.*'()- only`);
+    if (!SEGMENT.test(segment)) throw new RangeError(`the prefix may hold segments of letters, digits and !_.=*'()- only`);
   }
   return `${trimmed}/`;
 }

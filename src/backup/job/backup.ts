@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// One backup, from the choice of a member to the manifest: nothing before the manifest counts, and failures leave nothing.
+import { Readable } from 'node:stream';
+import { EtcdError } from '../../etcd/errors.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import { BackupError } from '../failures.ts';
+import type { JobConfig } from '../jobconfig.ts';
+import { backupPrefix, dataKey, isDataKey, type KeyParts, manifestKey } from '../keys.ts';
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../manifest.ts';
+import type { JobSuccess } from '../result.ts';
+import { sourceFailure } from './source.ts';
+import { BACKUP_MARK, readBack, type Stored, storeSnapshot, type TransferDeps } from './transfer.ts';
+
+export interface BackupDeps extends TransferDeps {
+  readonly log: Logger;
+}
+
+/** Members to try before giving up: one that restarts in the middle must not cost the backup. */
+const SOURCE_TRIES = 3;
+const CLEANUP_MS = 30_000;
+/** Leftovers of earlier attempts are few; a limit keeps a crowded bucket from holding up a backup that is done. */
+const MAX_LEFTOVERS = 200;
+
+/** Throws BackupError. */
+export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
+  const parts = keyParts(deps.config);
+  const startTime = seconds();
+  const earlier = await readManifest(deps, parts).catch((e: unknown) => {
+    // Whoever may not list is answered so for an object that is not there. Creating the manifest finds out for sure.
+    if (e instanceof BackupError && e.reason === 'AccessDenied') return undefined;
+    throw e;
+  });
+  if (earlier !== undefined) {
+    deps.progress.step('an earlier attempt had finished this backup: its result is taken', { object: earlier.object.key });
+    return success(deps, parts, earlier);
+  }
+  const stored = await fromAnyMember(deps, parts);
+  const manifest = await orRemove(deps, stored, async () => {
+    await readBack(deps, stored);
+    return commit(deps, parts, stored, startTime);
+  });
+  if (deps.config.attempt > 1) await sweep(deps, parts, manifest);
+  return success(deps, parts, manifest);
+}
+
+function keyParts({ backup, cluster, store }: JobConfig): KeyParts {
+  return {
+    prefix: store.s3.prefix,
+    namespace: backup.namespace,
+    cluster: cluster.name,
+    clusterUid: cluster.uid,
+    backupUid: backup.uid,
+    created: backup.created,
+  };
+}
+
+const seconds = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
+
+async function fromAnyMember(deps: BackupDeps, parts: KeyParts): Promise<Stored> {
+  const tried = new Set<string>();
+  for (let attempt = 1; ; attempt += 1) {
+    const member = await deps.source.choose(tried, deps.signal);
+    try {
+      return await storeSnapshot(deps, dataKey(parts, member.status.revision, deps.config.attempt), member);
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      const failure = sourceFailure(error);
+      if (failure.reason === 'SnapshotCorrupt' || attempt === SOURCE_TRIES) throw failure;
+      deps.log.warn({ member: member.name, attempt, error: error.message }, 'the member failed and nothing of it was kept; trying again');
+      tried.add(member.name);
+    }
+  }
+}
+
+/** An object that never gets its manifest is removed, if it is still the one that we created. */
+async function orRemove<T>(deps: BackupDeps, stored: Stored, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const signal = AbortSignal.timeout(CLEANUP_MS);
+    const { key, metadata } = stored.object;
+    const parts = keyParts(deps.config);
+    // If the manifest may be there, so must the object: a manifest without one would be a lie.
+    const manifest = await deps.store.head(manifestKey(parts), signal).catch(() => 'unknown' as const);
+    const removable = manifest === undefined || (error instanceof BackupError && error.reason === 'KeyTaken');
+    if (removable) await deps.store.removeIf(key, metadata, signal).catch(() => undefined);
+    else deps.log.warn({ object: key }, 'the object stays: whether its manifest exists is unknown');
+    throw error;
+  }
+}
+
+/** Creates the manifest. If another attempt of this backup was faster, its manifest counts and our object goes. */
+async function commit(deps: BackupDeps, parts: KeyParts, stored: Stored, startTime: string): Promise<Manifest> {
+  const manifest = describe(deps.config, stored, startTime);
+  const text = Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`);
+  try {
+    await deps.store.create(manifestKey(parts), Readable.from([text]), {
+      signal: deps.signal,
+      contentType: 'application/json',
+      metadata: { [BACKUP_MARK]: deps.config.backup.uid },
+    });
+    deps.progress.step('the manifest is written: the backup is complete', { object: manifest.object.key });
+    return manifest;
+  } catch (error) {
+    if (deps.signal.aborted) throw deps.signal.reason;
+    if (!(error instanceof BackupError && error.reason === 'KeyTaken')) throw error;
+    const winner = await readManifest(deps, parts);
+    if (winner === undefined) throw error;
+    if (winner.object.key !== stored.object.key) {
+      await deps.store.removeIf(stored.object.key, stored.object.metadata, deps.signal).catch(() => undefined);
+    }
+    return winner;
+  }
+}
+
+function describe(config: JobConfig, stored: Stored, startTime: string): Manifest {
+  const { status, name } = stored.member;
+  const { namespace, uid } = config.backup;
+  return {
+    kind: 'QuorateBackup',
+    formatVersion: 1,
+    backup: { namespace, name: config.backup.name, uid, attempt: config.attempt },
+    cluster: { ...config.cluster, clusterId: status.clusterId },
+    object: { key: stored.object.key, size: stored.object.size, sha256: stored.sha256, compression: 'zstd' },
+    snapshot: {
+      ...stored.snapshot,
+      revision: status.revision.toString(),
+      member: { id: status.memberId, name },
+      etcdVersion: status.version,
+    },
+    startTime,
+    completionTime: seconds(),
+  };
+}
+
+/** The manifest of this very backup; `KeyTaken` if something else lies there, or if its object is not as it says. */
+async function readManifest(deps: BackupDeps, parts: KeyParts): Promise<Manifest | undefined> {
+  const key = manifestKey(parts);
+  const body = await deps.store.open(key, deps.signal);
+  if (body === undefined) return undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_MANIFEST_BYTES) throw new BackupError('KeyTaken', `what lies at ${key} is too large for a manifest`);
+    chunks.push(chunk);
+  }
+  const manifest = parseManifest(Buffer.concat(chunks).toString('utf8'));
+  if (manifest?.backup.uid !== parts.backupUid || !isDataKey(parts, manifest.object.key)) {
+    throw new BackupError('KeyTaken', `what lies at ${key} is not the manifest of this backup`);
+  }
+  const object = await deps.store.head(manifest.object.key, deps.signal);
+  if (object?.size !== manifest.object.size) {
+    throw new BackupError('KeyTaken', `there is a manifest at ${key}, but its object is missing or of another size`);
+  }
+  return manifest;
+}
+
+/** What earlier attempts left. Only now that the manifest stands, no attempt that is still alive can come to need it. */
+async function sweep(deps: BackupDeps, parts: KeyParts, manifest: Manifest): Promise<void> {
+  const { store, signal, log } = deps;
+  const mine = (key: string): boolean => isDataKey(parts, key) && key !== manifest.object.key;
+  try {
+    await store.dropUploads(backupPrefix(parts), mine, signal);
+    for (const { key } of await store.list(backupPrefix(parts), MAX_LEFTOVERS, signal)) {
+      if (mine(key)) await store.removeIf(key, { [BACKUP_MARK]: parts.backupUid }, signal);
+    }
+  } catch (error) {
+    log.warn({ error: error instanceof Error ? error.message : '' }, 'leftovers of earlier attempts could not be removed; the backup is complete');
+  }
+}
+
+function success(deps: BackupDeps, parts: KeyParts, m: Manifest): JobSuccess {
+  return {
+    ok: true,
+    key: m.object.key,
+    manifestKey: manifestKey(parts),
+    location: deps.store.location,
+    size: m.snapshot.size,
+    compressedSize: m.object.size,
+    sha256: m.object.sha256,
+    revision: m.snapshot.revision,
+    member: m.snapshot.member.name,
+    etcdVersion: m.snapshot.etcdVersion,
+    clusterId: m.cluster.clusterId,
+    startTime: m.startTime,
+    completionTime: m.completionTime,
+  };
+}

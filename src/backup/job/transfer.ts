@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moves one snapshot from a member into the store, and reads it back: the streams, in flat memory.
+import { type Readable, type Transform, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { EtcdError } from '../../etcd/errors.ts';
+import { SnapshotVerifier } from '../../etcd/snapshot.ts';
+import { BackupError } from '../failures.ts';
+import type { JobConfig } from '../jobconfig.ts';
+import type { BackupStore, CreatedObject } from '../stores/store.ts';
+import { Digest } from './digest.ts';
+import { feed } from './feed.ts';
+import type { Choice } from './pick.ts';
+import type { Progress } from './progress.ts';
+import type { Source } from './source.ts';
+
+/** Metadata key under which an object carries the UID of its backup. */
+export const BACKUP_MARK = 'quorate-backup';
+const CHUNK_BYTES = 256 * 1024;
+/** A third of the work of zstd's default level for a few per cent of size: what is read from etcd should not wait for it. */
+const LEVEL = 2;
+
+export interface TransferDeps {
+  readonly config: JobConfig;
+  readonly source: Source;
+  readonly store: BackupStore;
+  readonly progress: Progress;
+  /** Its reason is a BackupError. */
+  readonly signal: AbortSignal;
+}
+
+export interface Stored {
+  readonly object: CreatedObject;
+  /** Of the bytes in the store. */
+  readonly sha256: string;
+  readonly member: Choice;
+  /** Of the bytes that the member sent: all of them, and the database without its checksum. */
+  readonly snapshot: { readonly size: number; readonly sha256: string };
+}
+
+/** Throws EtcdError for failures of the member, BackupError for those of the store; nothing is stored then. */
+export async function storeSnapshot(deps: TransferDeps, key: string, member: Choice): Promise<Stored> {
+  const { store, progress, config, signal } = deps;
+  const { stream } = await deps.source.open(member, signal);
+  const revision = member.status.revision.toString();
+  progress.step('the snapshot begins', { member: member.name, bytes: stream.announcedSize, revision, object: key });
+  const verifier = new SnapshotVerifier();
+  const compressor = createZstdCompress({
+    chunkSize: CHUNK_BYTES,
+    params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+  const digest = new Digest();
+  progress.read = () => verifier.size;
+  progress.stored = 0;
+  const flowing = flow(stream, verifier, compressor, digest, signal);
+  const storing = store.create(key, digest, {
+    signal,
+    contentType: 'application/zstd',
+    metadata: { [BACKUP_MARK]: config.backup.uid },
+    expectedBytes: stream.announcedSize,
+    onProgress: (bytes) => {
+      progress.stored += bytes;
+    },
+  });
+  const [flowed, stored] = await Promise.allSettled([flowing, storing]);
+  if (signal.aborted) throw signal.reason;
+  // A member that dies tears down the upload with it: its error is the cause, the store's the echo.
+  if (flowed.status === 'rejected' && flowed.reason instanceof EtcdError) throw flowed.reason;
+  if (stored.status === 'rejected') throw stored.reason;
+  if (flowed.status === 'rejected') throw new BackupError('Unexpected', 'the stream of the snapshot broke', { cause: flowed.reason });
+  const snapshot = { size: verifier.size, sha256: verifier.sha256 ?? '' };
+  progress.step('stored', { bytes: stored.value.size, snapshotBytes: snapshot.size });
+  return { object: stored.value, sha256: digest.sha256, member, snapshot };
+}
+
+/** Rejects with the first failure of any of them, after all are destroyed. */
+async function flow(stream: Readable, verifier: SnapshotVerifier, compressor: Transform, digest: Digest, signal: AbortSignal): Promise<void> {
+  const compressing = pipeline(compressor, digest, { signal });
+  compressing.catch(() => undefined);
+  try {
+    await pipeline(stream, verifier, (source: AsyncIterable<Buffer>) => feed(source, compressor), { signal });
+  } catch (error) {
+    compressor.destroy(error instanceof Error ? error : undefined);
+    throw error;
+  }
+  await compressing;
+}
+
+/** Reads the whole object again and compares both sums: what lies there is what the member sent. Throws BackupError. */
+export async function readBack(deps: TransferDeps, stored: Stored): Promise<void> {
+  const { store, progress, signal } = deps;
+  const body = await store.open(stored.object.key, signal);
+  if (body === undefined) throw new BackupError('ReadBackMismatch', 'the object is not there when it is read again');
+  const digest = new Digest();
+  const verifier = new SnapshotVerifier();
+  progress.checked = () => digest.size;
+  const drain = new Writable({
+    write(_chunk, _encoding, done) {
+      done();
+    },
+  });
+  try {
+    await pipeline(body, digest, createZstdDecompress({ chunkSize: CHUNK_BYTES }), verifier, drain, { signal });
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    const code = error instanceof Error ? ((error as Error & { code?: string }).code ?? '') : '';
+    // zlib's own verdict and the verifier's are about the bytes; anything else is about the way here.
+    const corrupt = error instanceof EtcdError || code.startsWith('ZSTD_') || code.startsWith('Z_');
+    if (!corrupt) throw new BackupError('StoreUnreachable', 'the connection broke while the object was read again', { cause: error });
+    throw new BackupError('ReadBackMismatch', 'the object does not decompress to the snapshot that was sent', { cause: error });
+  }
+  const same = digest.sha256 === stored.sha256 && digest.size === stored.object.size && verifier.sha256 === stored.snapshot.sha256;
+  if (!same) throw new BackupError('ReadBackMismatch', `the object was read as ${digest.size} bytes, sent as ${stored.object.size}, or with another SHA-256`);
+  progress.step('read back: the same bytes');
+}
