@@ -153,8 +153,8 @@ async function place(base: string): Promise<void> {
   await link(base, path.join(context, 'base.tar')).catch(() => copyFile(base, path.join(context, 'base.tar')));
 }
 
-/** Bundles, assembles and builds; does nothing when an image of exactly these files is there. */
-export async function buildImage(progress: Progress): Promise<OperatorImage> {
+/** Bundles, assembles and builds. An image of exactly these files that is there already is taken, unless `fresh`. */
+export async function buildImage(progress: Progress, options: { fresh?: boolean } = {}): Promise<OperatorImage> {
   await progress.step('bundle the operator', () => run(process.execPath, ['scripts/bundle.ts'], { cwd: ROOT }));
   const base = await ensureBase(progress);
   const dockerfile = await readFile(path.join(ROOT, 'Dockerfile'));
@@ -163,12 +163,13 @@ export async function buildImage(progress: Progress): Promise<OperatorImage> {
   const image: OperatorImage = { repository: 'quorate', tag, reference: `quorate:${tag}` };
   await ensureEngine(progress);
   const known = await run('docker', ['image', 'inspect', image.reference], { allowFailure: true });
-  if (known.status === 0) return image;
+  if (known.status === 0 && options.fresh !== true) return image;
   await progress.step(`build ${image.reference}`, async () => {
     await place(base.file);
     const args = [
       'build',
       '--quiet',
+      ...(options.fresh === true ? ['--no-cache'] : []),
       '--tag',
       image.reference,
       '--build-arg',
