@@ -20,6 +20,7 @@ import { CACHE, NODE_BINARY, ROOT } from '../test/testbed/config.ts';
 import { ensureEngine } from '../test/testbed/engine.ts';
 import { createProgress, type Progress } from '../test/testbed/progress.ts';
 import { run } from '../test/testbed/run.ts';
+import { type BundleResult, bundle } from './bundle.ts';
 
 /** What the Node binary is linked with. Its ICU carries the time zones, and its own store the public authorities. */
 const packages = ['libc6', 'libstdc++6', 'libgcc-s1'];
@@ -38,7 +39,6 @@ const mtime = '@1700000000';
 const user = 65_532;
 
 const context = path.join(ROOT, 'dist/image');
-const bundle = path.join(ROOT, 'dist/quorate.mjs');
 
 export interface OperatorImage {
   repository: string;
@@ -144,28 +144,33 @@ async function ensureBase(progress: Progress): Promise<{ file: string; key: stri
   return { file, key: sha256(key, await readFile(`${file}.packages`)) };
 }
 
-async function place(base: string): Promise<void> {
+async function place(base: string, { file, licenses }: BundleResult): Promise<void> {
   await rm(context, { recursive: true, force: true });
-  await mkdir(path.join(context, 'app/app'), { recursive: true });
-  await copyFile(bundle, path.join(context, 'app/app/quorate.mjs'));
-  await pack(path.join(context, 'app'), path.join(context, 'app.tar'));
-  await rm(path.join(context, 'app'), { recursive: true });
+  const tree = path.join(context, 'app');
+  const docs = path.join(tree, 'usr/share/doc/quorate');
+  await mkdir(path.join(tree, 'app'), { recursive: true });
+  await mkdir(docs, { recursive: true });
+  await copyFile(file, path.join(tree, 'app/quorate.mjs'));
+  await copyFile(path.join(ROOT, 'LICENSE'), path.join(docs, 'copyright'));
+  await copyFile(licenses, path.join(docs, path.basename(licenses)));
+  await pack(tree, path.join(context, 'app.tar'));
+  await rm(tree, { recursive: true });
   await link(base, path.join(context, 'base.tar')).catch(() => copyFile(base, path.join(context, 'base.tar')));
 }
 
 /** Bundles, assembles and builds. An image of exactly these files that is there already is taken, unless `fresh`. */
 export async function buildImage(progress: Progress, options: { fresh?: boolean } = {}): Promise<OperatorImage> {
-  await progress.step('bundle the operator', () => run(process.execPath, ['scripts/bundle.ts'], { cwd: ROOT }));
+  const bundled = await progress.step('bundle the operator', () => bundle());
   const base = await ensureBase(progress);
   const dockerfile = await readFile(path.join(ROOT, 'Dockerfile'));
   const { version }: { version: string } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8'));
-  const tag = `${version}-${sha256(base.key, await readFile(bundle), dockerfile).slice(0, 12)}`;
+  const tag = `${version}-${sha256(base.key, await readFile(bundled.file), dockerfile).slice(0, 12)}`;
   const image: OperatorImage = { repository: 'quorate', tag, reference: `quorate:${tag}` };
   await ensureEngine(progress);
   const known = await run('docker', ['image', 'inspect', image.reference], { allowFailure: true });
   if (known.status === 0 && options.fresh !== true) return image;
   await progress.step(`build ${image.reference}`, async () => {
-    await place(base.file);
+    await place(base.file, bundled);
     const args = [
       'build',
       '--quiet',

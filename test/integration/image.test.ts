@@ -26,6 +26,13 @@ async function files(): Promise<string[]> {
   }
 }
 
+const facts = async () => ({
+  bundle: createHash('sha256')
+    .update(await readFile(path.join(ROOT, 'dist/quorate.mjs')))
+    .digest('hex'),
+  layers: (await docker('image', 'inspect', '--format', '{{json .RootFS.Layers}}', image.reference)).stdout,
+});
+
 /** As Kubernetes runs it under the restricted standard. */
 const restricted = [
   'run',
@@ -72,12 +79,6 @@ describe('the image', () => {
   });
 
   it('built twice has the same bundle and the same layers', async () => {
-    const facts = async () => ({
-      bundle: createHash('sha256')
-        .update(await readFile(path.join(ROOT, 'dist/quorate.mjs')))
-        .digest('hex'),
-      layers: (await docker('image', 'inspect', '--format', '{{json .RootFS.Layers}}', image.reference)).stdout,
-    });
     const before = await facts();
     await buildImage(silent, { fresh: true });
     expect(await facts()).toEqual(before);
