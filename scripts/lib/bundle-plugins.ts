@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two things that esbuild cannot know: protocol files become part of the bundle, unused Kubernetes models do not.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { OnLoadResult, Plugin } from 'esbuild';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const require = createRequire(import.meta.url);
+const PROTO_LOADER = require.resolve('@grpc/proto-loader');
+
+/** The part of protobufjs that is needed here; proto-loader's own copy is used, which also reads the result. */
+interface Protobuf {
+  Root: new () => { loadSync(file: string, o: { keepCase: boolean }): { toJSON(): object } };
+}
+
+/** How etcd3 and we read a definition; `keepCase` is settled when it is parsed. */
+const OPTIONS = '{ longs: String, enums: String, defaults: true, oneofs: true }';
+
+function isProtobuf(value: unknown): value is Protobuf {
+  return typeof value === 'object' && value !== null && 'Root' in value;
+}
+
+function definitionOf(file: string): string {
+  const protobuf: unknown = createRequire(PROTO_LOADER)('protobufjs');
+  if (!isProtobuf(protobuf)) throw new Error('protobufjs has no Root');
+  return JSON.stringify(new protobuf.Root().loadSync(file, { keepCase: true }).toJSON());
+}
+
+const script = (contents: string): OnLoadResult => ({ contents, loader: 'js', resolveDir: ROOT });
+
+/** Our own protocol module, with the definition in place of the file that it would read. */
+const ourDefinition = (file: string): OnLoadResult =>
+  script(`import { fromJSON } from '@grpc/proto-loader';
+export const definition = fromJSON(${definitionOf(path.join(path.dirname(file), 'proto/etcd.proto'))}, ${OPTIONS});`);
+
+/** The same for etcd3, whose source must still look as it did when this was written. */
+async function etcd3Definition(file: string): Promise<OnLoadResult> {
+  const source = await readFile(file, 'utf8');
+  const call = /\(0, proto_loader_1\.loadSync\)\(`\$\{__dirname\}\/\.\.\/proto\/rpc\.proto`, \{[^}]*\}\)/;
+  if (!call.test(source)) throw new Error(`${file} does not load its protocol as expected`);
+  const json = definitionOf(path.join(path.dirname(file), '../proto/rpc.proto'));
+  const contents = source.replace(call, () => `(0, proto_loader_1.fromJSON)(${json}, ${OPTIONS})`);
+  return { contents, loader: 'js', resolveDir: path.dirname(file) };
+}
+
+/** Puts protocol definitions into the bundle, and gives etcd3 the proto-loader that we use. */
+export const protocolsInside: Plugin = {
+  name: 'protocols-inside',
+  setup(build) {
+    build.onResolve({ filter: /^@grpc\/proto-loader$/ }, () => ({ path: PROTO_LOADER }));
+    build.onLoad({ filter: /\/src\/etcd\/proto\.ts$/ }, ({ path: file }) => ourDefinition(file));
+    build.onLoad({ filter: /\/etcd3\/lib\/connection-pool\.js$/ }, ({ path: file }) => etcd3Definition(file));
+  },
+};
+
+/** Where client-node's files are, without asking for its entry, which is what we avoid. */
+const CLIENT_NODE = path.join(ROOT, 'node_modules/@kubernetes/client-node/dist');
+
+/**
+ * The operator uses KubeConfig of client-node and its types. The package's entry, and KubeConfig's import of `gen`, would
+ * bring every model and call of the Kubernetes API with them: 40 MB of memory.
+ */
+export const kubeConfigOnly: Plugin = {
+  name: 'kube-config-only',
+  setup(build) {
+    build.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: path.join(CLIENT_NODE, 'config.js') }));
+    build.onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer }) =>
+      importer === path.join(CLIENT_NODE, 'config.js') ? { path: 'gen', namespace: 'kube-config-only' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'kube-config-only' }, () => ({
+      contents:
+        "export { createConfiguration } from './configuration.js'; export { ServerConfiguration } from './servers.js';",
+      loader: 'js',
+      resolveDir: path.join(CLIENT_NODE, 'gen'),
+    }));
+  },
+};
