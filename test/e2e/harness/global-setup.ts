@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Before all e2e files: proxy and recorder run and the installed operator rests; after them: everything as it was.
+import { existsSync } from 'node:fs';
 import { findEngine } from '../../testbed/engine.ts';
 import { ensureProxy } from '../../testbed/proxy/container.ts';
 import { ensureRecorder } from '../../testbed/recorder/container.ts';
+import { exclusively } from './exclusive.ts';
 import { kubeconfigFile } from './files.ts';
 import { Kube } from './kube.ts';
 import { e2eLabel, rest, wake } from './release.ts';
@@ -12,19 +14,30 @@ import { until } from './until.ts';
 /** Vitest calls this once and awaits the function that it returns at the end. */
 export default async function setUp(): Promise<() => Promise<void>> {
   if ((await findEngine()) === undefined) throw new Error('no testbed is running: make testbed');
+  const release = await exclusively(`${kubeconfigFile}.e2e-lock`);
   const kube = await Kube.fromKubeconfig(kubeconfigFile);
   await rest(kube);
-  await Promise.all([ensureProxy(), ensureRecorder(), removeNamespaces(kube)]);
+  // Test processes inherit this, and write it on what they make.
+  process.env.QUORATE_E2E_RUN = String(process.pid);
+  await Promise.all([ensureProxy(), ensureRecorder(), removeNamespaces(kube, left)]);
   return async () => {
-    await removeNamespaces(kube);
+    await removeNamespaces(kube, (run) => run === process.pid);
     await wake(kube);
     await kube.close();
+    await release();
   };
 }
 
-/** Also what a killed run left. */
-async function removeNamespaces(kube: Kube): Promise<void> {
-  const list = () => kube.list(namespaces, undefined, e2eLabel);
+/** Whether a run that made something has ended: its process is gone. */
+function left(run: number): boolean {
+  return !existsSync(`/proc/${run}`);
+}
+
+async function removeNamespaces(kube: Kube, whose: (run: number) => boolean): Promise<void> {
+  const list = async () =>
+    (await kube.list(namespaces, undefined, e2eLabel)).filter(({ metadata }) =>
+      whose(Number(metadata.labels?.[e2eLabel])),
+    );
   for (const { metadata } of await list()) await kube.delete(namespaces, metadata);
   await until('the namespaces of the tests are gone', {
     within: 120_000,

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// From `kubectl apply` to a mutually authenticated quorum, and everything that belongs to it.
+import { isIP } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import {
+  networkPolicies,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  pods,
+  secrets,
+  services,
+  statefulSets,
+} from '../../src/runtime/resources.ts';
+import { RECORDER } from '../testbed/recorder/container.ts';
+import { cluster } from './harness/cluster.ts';
+import { etcdctl } from './harness/etcdctl.ts';
+import { useOperator } from './harness/suite.ts';
+
+const suite = useOperator({ namespaces: 2 });
+const space = () => suite.namespaces[0] ?? '';
+
+describe('bootstrap', () => {
+  test.concurrent.each([
+    { version: '3.5.33', replicas: 1 },
+    { version: '3.5.33', replicas: 3 },
+    { version: '3.6.16', replicas: 5 },
+    { version: '3.7.3', replicas: 1 },
+    { version: '3.7.3', replicas: 3 },
+  ] as const)(
+    'etcd $version with $replicas members forms, is sealed, and keeps every write',
+    async ({ version, replicas }) => {
+      const name = `v${version.replaceAll('.', '')}n${replicas}`;
+      const object = await suite.available(cluster(space(), name, { version, replicas }), 150_000);
+      const status = object.status;
+      expect(status?.membersSummary).toBe(`${replicas}/${replicas}`);
+      expect(new Set(status?.members?.map((m) => m.id)).size).toBe(replicas);
+      expect(status?.members?.every((m) => m.healthy && m.version === version)).toBe(true);
+      expect(status?.members?.filter((m) => m.role === 'Leader')).toHaveLength(1);
+      const conf = await suite.kube.get(secrets, { namespace: space(), name: `${name}-tls-server` });
+      for (let i = 0; i < replicas; i += 1) {
+        const file = Buffer.from(conf.data?.[`${name}-${i}.yaml`] ?? '', 'base64').toString();
+        expect(file).toContain('initial-cluster-state: existing');
+        expect(file.match(/initial-cluster: .*/)?.[0].split(',')).toHaveLength(1);
+      }
+      const claims = await suite.kube.list(persistentVolumeClaims, space(), `etcd.quorate.dev/cluster=${name}`);
+      expect(claims).toHaveLength(replicas);
+      expect(claims.every((c) => c.metadata.annotations?.['etcd.quorate.dev/formed'] === 'true')).toBe(true);
+      expect(claims.every((c) => c.metadata.ownerReferences === undefined)).toBe(true);
+      await suite.settle(object);
+    },
+  );
+
+  test('what is made for a cluster, and what its pods may do', async () => {
+    const object = await suite.available(cluster(space(), 'whole', { replicas: 3 }), 120_000);
+    const of = `etcd.quorate.dev/cluster=${object.metadata.name}`;
+    const [set] = await suite.kube.list(statefulSets, space(), of);
+    expect(set?.spec).toMatchObject({
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'OnDelete' },
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+    });
+    const names = (await suite.kube.list(services, space(), of)).map((s) => s.metadata.name).toSorted();
+    expect(names).toEqual(['whole-0', 'whole-1', 'whole-2', 'whole-client', 'whole-members']);
+    const [budget] = await suite.kube.list(podDisruptionBudgets, space(), of);
+    expect(budget?.spec?.minAvailable).toBe(2);
+    const policies = await suite.kube.list(networkPolicies, space(), of);
+    const ports = policies.flatMap(
+      (p) => p.spec?.ingress?.map((r) => [p.metadata.name, r.ports?.[0]?.port, r.from?.length]) ?? [],
+    );
+    expect(ports.toSorted()).toEqual([
+      ['whole-client', 2379, 3],
+      ['whole-client', 2381, 1],
+      ['whole-peer', 2380, 1],
+    ]);
+    for (const pod of await suite.kube.list(pods, space(), of)) {
+      expect(pod.spec?.automountServiceAccountToken).toBe(false);
+      expect(pod.spec?.volumes?.map((v) => v.name).toSorted()).toEqual(['conf', 'data', 'peer']);
+      expect(pod.spec?.containers).toHaveLength(1);
+      expect(pod.spec?.containers[0]?.securityContext).toMatchObject({
+        readOnlyRootFilesystem: true,
+        runAsNonRoot: true,
+      });
+      expect(pod.spec?.containers[0]?.livenessProbe?.httpGet?.path).toBe('/livez');
+    }
+    await suite.settle(object);
+  });
+
+  test('the issued client Secret is all that a client needs; without it nobody gets in', async () => {
+    await suite.available(
+      cluster(space(), 'doors', {
+        tls: { clientCertificates: [{ name: 'e2e' }, { name: 'app', commonName: 'checkout' }] },
+      }),
+      120_000,
+    );
+    const secret = await suite.kube.get(secrets, { namespace: space(), name: 'doors-client-app' });
+    const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
+    expect(text('endpoints')).toBe(`https://doors-0.${space()}.svc:2379`);
+    expect(Object.keys(secret.data ?? {}).toSorted()).toEqual(['ca.crt', 'endpoints', 'tls.crt', 'tls.key']);
+    expect(await etcdctl(suite.environment, { namespace: space(), name: 'doors' }, ['put', 'a', 'b'])).toContain('OK');
+    const [pod] = await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=doors');
+    const ip = pod?.status?.podIP ?? '';
+    expect(isIP(ip)).toBe(4);
+    const dial = (port: number, files: string) =>
+      suite.environment.exec(RECORDER, ['sh', '-c', tlsProbe(ip, port, files)]);
+    const credentials = { crt: secret.data?.['tls.crt'] ?? '', key: secret.data?.['tls.key'] ?? '' };
+    const withClient = `echo ${credentials.crt} | base64 -d > $d/c; echo ${credentials.key} | base64 -d > $d/k; set -- -cert $d/c -key $d/k`;
+    expect(await dial(2379, withClient), 'the client certificate opens the client port').toContain('opened');
+    expect(await dial(2379, 'set --'), 'no certificate').toContain('refused');
+    expect(await dial(2380, withClient), 'a client certificate on the peer port').toContain('refused');
+    const stranger =
+      'openssl req -x509 -newkey rsa:2048 -nodes -keyout $d/k -out $d/c -days 1 -subj /CN=x 2>/dev/null; set -- -cert $d/c -key $d/k';
+    expect(await dial(2379, stranger), 'a certificate of another authority').toContain('refused');
+  });
+
+  test('options of spec.etcd take effect in the members', async () => {
+    const etcd = {
+      quota: '48Mi',
+      maxRequestBytes: '2Mi',
+      heartbeatInterval: '50ms',
+      electionTimeout: '500ms',
+      snapshotCount: 5000,
+      autoCompaction: { mode: 'Revision', retention: '100' },
+    } as const;
+    const object = await suite.available(cluster(space(), 'options', { etcd }), 120_000);
+    const [pod] = await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=options');
+    const get = `exec 3<>/dev/tcp/${pod?.status?.podIP}/2381; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+    const metrics = await suite.environment.exec(RECORDER, ['bash', '-c', get]);
+    expect(metrics).toMatch(/etcd_server_quota_backend_bytes 5\.0331648e\+07/);
+    const log = await suite.kube.logs(space(), 'options-0', { tailLines: 2000 });
+    expect(log).toContain('"heartbeat-interval":"50ms"');
+    expect(log).toContain('"election-timeout":"500ms"');
+    expect(log).toContain('"snapshot-count":5000');
+    expect(log).toContain('"max-request-bytes":2097152');
+    expect(log).toContain('"auto-compaction-mode":"revision"');
+    expect(log).toContain('"auto-compaction-retention":"100ns"');
+    await suite.settle(object);
+  });
+
+  test('two clusters of one name in two namespaces, and names that are prefixes of each other, do not touch', async () => {
+    const other = suite.namespaces[1] ?? '';
+    const made = await Promise.all([
+      suite.available(cluster(space(), 'a'), 120_000),
+      suite.available(cluster(space(), 'a-0'), 120_000),
+      suite.available(cluster(other, 'a'), 120_000),
+    ]);
+    expect(new Set(made.map((c) => c.status?.clusterId)).size).toBe(3);
+    for (const object of made) await suite.settle(object);
+  });
+});
+
+/** A handshake with openssl, then a byte each way: TLS 1.3 tells a refused client certificate only after it. */
+function tlsProbe(ip: string, port: number, files: string): string {
+  return `d=$(mktemp -d); trap 'rm -rf $d' EXIT; ${files}
+    out=$( (printf 'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\000\\000\\000\\004\\000\\000\\000\\000\\000'; sleep 1) | timeout 5 openssl s_client -alpn h2 -connect ${ip}:${port} "$@" 2>&1 | tr -d '\\000')
+    case "$out" in *alert*|*error*|*refused*) echo refused;; *) echo opened;; esac`;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Valid but impossible requests: each gives a reason and a remedy, and heals by itself when the cause goes.
+import { describe, expect, test } from 'vitest';
+import type { EtcdCluster } from '../../src/api/cluster.ts';
+import { etcdClusters } from '../../src/api/resources.ts';
+import { pods } from '../../src/runtime/resources.ts';
+import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
+
+const suite = useOperator({ namespaces: 2 });
+const space = () => suite.namespaces[0] ?? '';
+const ref = (name: string) => ({ namespace: space(), name });
+
+function stalled(name: string, reason: string, within = 60_000): Promise<EtcdCluster> {
+  return until(`${name} is stalled: ${reason}`, {
+    within,
+    read: () => suite.kube.get(etcdClusters, ref(name)),
+    holds: (seen) => {
+      const [ready, found] = [condition(seen, 'Ready'), condition(seen, 'Stalled')];
+      return (found?.reason === reason && ready?.status === 'False') || `Ready: ${ready?.reason}: ${ready?.message}`;
+    },
+  });
+}
+
+describe.concurrent('impossible requests', () => {
+  test('an unknown StorageClass is told; a corrected class is taken', async () => {
+    await suite.kube.create(
+      etcdClusters,
+      cluster(space(), 'classless', { storage: { size: '300Mi', storageClassName: 'nope' } }),
+    );
+    const seen = await stalled('classless', 'StorageUnavailable');
+    expect(condition(seen, 'Ready')?.message).toContain('nope');
+    // The class cannot change in place; the cluster never held anything, so it is simply made again.
+    await suite.kube.delete(etcdClusters, ref('classless'));
+    await until('it is gone', {
+      within: 60_000,
+      read: () => suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=classless'),
+      holds: (l) => l.length === 0,
+    });
+    await suite.kube.create(
+      etcdClusters,
+      cluster(space(), 'classless', { storage: { size: '300Mi', storageClassName: 'standard' } }),
+    );
+    await waitAvailable(suite.kube, space(), 'classless', 120_000);
+  });
+
+  test('no room to schedule is told; a corrected request is taken', async () => {
+    const greedy = { resources: { requests: { cpu: '900', memory: '128Mi' } } };
+    await suite.kube.create(etcdClusters, cluster(space(), 'greedy', { pods: greedy }));
+    const seen = await stalled('greedy', 'Unschedulable');
+    expect(condition(seen, 'Ready')?.message).toMatch(/Insufficient cpu/);
+    await suite.kube.patch(etcdClusters, ref('greedy'), {
+      spec: { pods: { resources: { requests: { cpu: '50m' } } } },
+    });
+    await waitAvailable(suite.kube, space(), 'greedy', 120_000);
+  });
+
+  test('an image that is not there is told; a corrected version is taken', async () => {
+    await suite.kube.create(etcdClusters, cluster(space(), 'imageless', { version: '3.6.15' }));
+    const seen = await stalled('imageless', 'ImageUnavailable', 90_000);
+    expect(condition(seen, 'Ready')?.message).toContain('v3.6.15');
+    await suite.kube.patch(etcdClusters, ref('imageless'), { spec: { version: '3.6.16' } });
+    await waitAvailable(suite.kube, space(), 'imageless', 120_000);
+  });
+
+  test('a quota of the namespace is told in the API server’s words; lifted, the cluster forms', async () => {
+    const namespace = suite.namespaces[1] ?? '';
+    const quota = {
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'none', namespace },
+      spec: { hard: { pods: '0' } },
+    };
+    await suite.kube.apply(quota as never);
+    await suite.kube.create(etcdClusters, cluster(namespace, 'capped'));
+    const seen = await until('the quota is told', {
+      within: 60_000,
+      read: () => suite.kube.get(etcdClusters, { namespace, name: 'capped' }),
+      holds: (o) => condition(o, 'Stalled')?.reason === 'PodsRefused' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(condition(seen, 'Ready')?.message).toContain('exceeded quota');
+    await suite.kube.apply({ ...quota, spec: { hard: { pods: '50' } } } as never);
+    await waitAvailable(suite.kube, namespace, 'capped', 150_000);
+  });
+
+  test('a combination that the schema cannot see is told by field, value and remedy', async () => {
+    await suite.kube.create(etcdClusters, cluster(space(), 'old', { version: '3.5.9' }));
+    const seen = await stalled('old', 'InvalidSpec');
+    expect(condition(seen, 'Ready')?.message).toMatch(/^spec\.version: 3\.5\.9 is refused: .*3\.5\.33/);
+    await suite.kube.patch(etcdClusters, ref('old'), { spec: { version: '3.5.33' } });
+    await waitAvailable(suite.kube, space(), 'old', 120_000);
+  });
+
+  test('an edit that is not built yet is told, changes nothing, and set back is forgotten', async () => {
+    const object = await suite.available(cluster(space(), 'scaled'), 120_000);
+    await suite.kube.patch(etcdClusters, ref('scaled'), { spec: { replicas: 3, etcd: { snapshotCount: 20_000 } } });
+    const seen = await stalled('scaled', 'UnsupportedChange');
+    expect(condition(seen, 'Available')?.status).toBe('True');
+    expect(condition(seen, 'UpdatePending')?.message).toContain(
+      'spec.etcd.snapshotCount (10000 → 20000), spec.replicas (1 → 3)',
+    );
+    await suite.kube.patch(etcdClusters, ref('scaled'), { spec: { replicas: 1, etcd: { snapshotCount: 10_000 } } });
+    const back = await waitAvailable(suite.kube, space(), 'scaled');
+    expect(back.status?.members).toEqual(object.status?.members);
+  });
+
+  test('paused: nothing is done, and what would be done is said', async () => {
+    const object = cluster(space(), 'paused', { paused: true });
+    await suite.kube.create(etcdClusters, object);
+    const seen = await until('the pause is told', {
+      within: 30_000,
+      read: () => suite.kube.get(etcdClusters, ref('paused')),
+      holds: (o) => condition(o, 'Ready')?.reason === 'Paused',
+    });
+    expect(condition(seen, 'Ready')?.message).toContain('forming a new cluster');
+    expect(condition(seen, 'Reconciling')).toBeUndefined();
+    await suite.kube.patch(etcdClusters, ref('paused'), { spec: { paused: false } });
+    await waitAvailable(suite.kube, space(), 'paused', 120_000);
+  });
+});

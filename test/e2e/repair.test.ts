@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is owned is put back, pods that die come back as the same members, and an operator that starts anew touches nothing.
+import { describe, expect, test } from 'vitest';
+import type { EtcdCluster } from '../../src/api/cluster.ts';
+import { etcdClusters } from '../../src/api/resources.ts';
+import type { KubeObject } from '../../src/runtime/json.ts';
+import {
+  configMaps,
+  networkPolicies,
+  podDisruptionBudgets,
+  pods,
+  type Resource,
+  secrets,
+  services,
+  statefulSets,
+} from '../../src/runtime/resources.ts';
+import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { etcdctl } from './harness/etcdctl.ts';
+import { memberLives } from './harness/scenario.ts';
+import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
+
+const suite = useOperator({ namespaces: 1, proxy: true });
+const space = () => suite.namespaces[0] ?? '';
+const of = (name: string) => `etcd.quorate.dev/cluster=${name}`;
+const ids = (o: EtcdCluster) => o.status?.members?.map((m) => `${m.name} ${m.id}`);
+const again = (name: string) => waitAvailable(suite.kube, space(), name, 120_000);
+
+/** Waits until the object is there again with another UID. */
+async function deletedAndBack<T extends KubeObject>(kind: Resource<T>, name: string): Promise<void> {
+  const ref = { namespace: space(), name };
+  const before = await suite.kube.get(kind, ref);
+  await suite.kube.delete(kind, ref, { propagationPolicy: 'Background' });
+  await until(`${kind.kind} ${name} is put back`, {
+    within: 10_000,
+    read: () => suite.kube.get(kind, ref),
+    holds: ({ metadata }) => metadata.uid !== before.metadata.uid && metadata.deletionTimestamp === undefined,
+  });
+}
+
+describe('repair', () => {
+  test('every child that is deleted is back within 10 s, and the members stay the same', async () => {
+    const object = await suite.available(cluster(space(), 'torn', { replicas: 3 }), 120_000);
+    const recording = await suite.record(object);
+    const lives = await memberLives(suite.kube, object);
+    const identity = await suite.kube.get(configMaps, { namespace: space(), name: 'torn-config' });
+    await deletedAndBack(services, 'torn-client');
+    await deletedAndBack(services, 'torn-members');
+    await deletedAndBack(services, 'torn-1');
+    await deletedAndBack(podDisruptionBudgets, 'torn');
+    await deletedAndBack(networkPolicies, 'torn-peer');
+    await deletedAndBack(networkPolicies, 'torn-client');
+    await deletedAndBack(configMaps, 'torn-config');
+    const restored = await suite.kube.get(configMaps, { namespace: space(), name: 'torn-config' });
+    expect(restored.data).toEqual(identity.data);
+    expect(await memberLives(suite.kube, object)).toEqual(lives);
+    await suite.settle(object, recording);
+  });
+
+  test('a StatefulSet deleted with its pods, or orphaned, brings the same members back', async () => {
+    const object = await suite.available(cluster(space(), 'set', { replicas: 3 }), 120_000);
+    const recording = await suite.record(object);
+    const lives = await memberLives(suite.kube, object);
+    await suite.kube.delete(statefulSets, { namespace: space(), name: 'set' }, { propagationPolicy: 'Orphan' });
+    await until('the StatefulSet is back', {
+      within: 10_000,
+      read: () => suite.kube.get(statefulSets, { namespace: space(), name: 'set' }),
+      holds: ({ metadata }) => metadata.deletionTimestamp === undefined,
+    });
+    expect(await memberLives(suite.kube, object), 'an orphaning deletion touches no pod').toEqual(lives);
+    await deletedAndBack(statefulSets, 'set');
+    await until('every pod is another one', {
+      within: 60_000,
+      read: () => memberLives(suite.kube, object),
+      holds: (now) => now.length === 3 && now.every((line) => !lives.includes(line)),
+    });
+    expect(ids(await again('set'))).toEqual(ids(object));
+    await suite.settle(object, recording);
+  });
+
+  test('edits of children are undone: replicas, a selector, a rule, an added container', async () => {
+    const object = await suite.available(cluster(space(), 'edited', { replicas: 3 }), 120_000);
+    const set = { namespace: space(), name: 'edited' };
+    const extra = { name: 'miner', image: 'example.com/miner:1' };
+    const [container] = (await suite.kube.get(statefulSets, set)).spec?.template.spec?.containers ?? [];
+    await suite.kube.patch(statefulSets, set, {
+      spec: { replicas: 1, template: { spec: { containers: [container, extra], hostNetwork: true } } },
+    });
+    await suite.kube.patch(
+      services,
+      { namespace: space(), name: 'edited-client' },
+      { spec: { selector: { app: 'else' } } },
+    );
+    await suite.kube.patch(networkPolicies, { namespace: space(), name: 'edited-peer' }, { spec: { ingress: [{}] } });
+    await until('all edits are undone', {
+      within: 10_000,
+      read: async () => ({
+        set: (await suite.kube.get(statefulSets, set)).spec,
+        selector: (await suite.kube.get(services, { namespace: space(), name: 'edited-client' })).spec?.selector,
+        ingress: (await suite.kube.get(networkPolicies, { namespace: space(), name: 'edited-peer' })).spec?.ingress,
+      }),
+      holds: (seen) =>
+        seen.set?.replicas === 3 &&
+        seen.set.template.spec?.containers.length === 1 &&
+        seen.set.template.spec.hostNetwork !== true &&
+        seen.selector?.app === undefined &&
+        seen.ingress?.[0]?.ports?.[0]?.port === 2380,
+    });
+    expect(ids(await again('edited')), 'no member was removed for a scaled StatefulSet').toEqual(ids(object));
+    await suite.settle(object);
+  });
+
+  test('one pod, then all pods killed at once: the same members return with every write', async () => {
+    const object = await suite.available(cluster(space(), 'killed', { replicas: 3 }), 120_000);
+    const recording = await suite.record(object);
+    await recording.acknowledged(20, 30_000);
+    await suite.kube.delete(pods, { namespace: space(), name: 'killed-1' }, { gracePeriodSeconds: 0 });
+    await recording.acknowledged(20, 30_000);
+    await again('killed');
+    for (const pod of await suite.kube.list(pods, space(), of('killed'))) {
+      await suite.kube.delete(pods, pod.metadata, { gracePeriodSeconds: 0 });
+    }
+    await recording.acknowledged(20, 90_000);
+    expect(ids(await again('killed'))).toEqual(ids(object));
+    await suite.settle(object, recording);
+  });
+
+  test('an operator that starts anew changes nothing', async () => {
+    const object = await suite.available(cluster(space(), 'calm', { replicas: 3 }), 120_000);
+    await suite.settle(object);
+    const before = Date.now();
+    await suite.operator.crash();
+    await until('the new operator has looked', {
+      within: 30_000,
+      read: () => suite.proxy.requests({ verb: 'get', resource: 'secrets', namespace: space() }),
+      holds: (found) => found.some((r) => r.startedAt > before && r.name === 'calm-tls-server'),
+    });
+    await suite.settle(object);
+    const writes = (await suite.proxy.writes({ namespace: space() })).filter(
+      (w) => w.startedAt > before && /calm/.test(w.name ?? ''),
+    );
+    expect(writes.map((w) => `${w.verb} ${w.path}`)).toEqual([]);
+  });
+
+  test('a lost authority is reported and not minted again; brought back, it is used as before', async () => {
+    const object = await suite.available(cluster(space(), 'rooted'), 120_000);
+    const ref = { namespace: space(), name: 'rooted-ca-client' };
+    const authority = await suite.kube.get(secrets, ref);
+    await suite.kube.delete(secrets, ref);
+    // Secrets are read at most every five minutes; a new operator reads them at once.
+    await suite.operator.crash();
+    await until('the loss is reported', {
+      within: 60_000,
+      read: () => suite.kube.get(etcdClusters, { namespace: space(), name: 'rooted' }),
+      holds: (seen) => condition(seen, 'TLSReady')?.reason === 'AuthorityLost',
+    });
+    expect(await suite.kube.find(secrets, ref)).toBeUndefined();
+    expect(await etcdctl(suite.environment, { namespace: space(), name: 'rooted' }, ['put', 'a', 'b'])).toContain('OK');
+    const { resourceVersion: _v, uid: _u, creationTimestamp: _c, ...metadata } = authority.metadata;
+    await suite.kube.create(secrets, { ...authority, metadata });
+    expect(ids(await again('rooted'))).toEqual(ids(object));
+  });
+});
