@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { findEngine } from '../../testbed/engine.ts';
 import { ensureProxy } from '../../testbed/proxy/container.ts';
 import { ensureRecorder } from '../../testbed/recorder/container.ts';
-import { exclusively } from './exclusive.ts';
 import { kubeconfigFile } from './files.ts';
 import { Kube } from './kube.ts';
 import { e2eLabel, rest, wake } from './release.ts';
@@ -14,7 +13,6 @@ import { until } from './until.ts';
 /** Vitest calls this once and awaits the function that it returns at the end. */
 export default async function setUp(): Promise<() => Promise<void>> {
   if ((await findEngine()) === undefined) throw new Error('no testbed is running: make testbed');
-  const release = await exclusively(`${kubeconfigFile}.e2e-lock`);
   const kube = await Kube.fromKubeconfig(kubeconfigFile);
   await rest(kube);
   // Test processes inherit this, and write it on what they make.
@@ -24,7 +22,6 @@ export default async function setUp(): Promise<() => Promise<void>> {
     await removeNamespaces(kube, (run) => run === process.pid);
     await wake(kube);
     await kube.close();
-    await release();
   };
 }
 
