@@ -6,12 +6,12 @@ import { parseEnv } from 'node:util';
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { FILES, ROOT } from '../test/testbed/config.ts';
 import { kubectl, kubectlJson, kubectlResult } from '../test/testbed/kubectl.ts';
-import { createProgress, StepError } from '../test/testbed/progress.ts';
+import type { Progress } from '../test/testbed/progress.ts';
 import { until } from '../test/testbed/run.ts';
 import { deployOperator } from './deploy.ts';
+import { runScript } from './lib/main.ts';
 
 const cluster = 'quickstart';
-const progress = createProgress((line) => process.stdout.write(`${line}\n`));
 const show = (text: string) => process.stdout.write(`${text.replaceAll(/^/gm, '    ')}\n`);
 const relative = (file: string) => path.relative(process.cwd(), path.join(ROOT, file));
 const operatorLog = 'kubectl --namespace quorate-system logs deployment/quorate';
@@ -24,12 +24,12 @@ interface Condition {
 }
 
 /** Waits for a condition and says what the object says meanwhile; a Stalled object fails at once. */
-async function waitFor(kind: string, name: string, type: string, timeoutMs: number): Promise<void> {
+async function waitFor(progress: Progress, object: string, type: string): Promise<void> {
   let last = '';
   await until(
-    `${type} of ${kind} ${name}`,
+    `${type} of ${object}`,
     async () => {
-      const { status } = await kubectlJson<{ status?: { conditions?: Condition[] } }>('get', kind, name);
+      const { status } = await kubectlJson<{ status?: { conditions?: Condition[] } }>('get', object);
       const conditions = status?.conditions ?? [];
       const wanted = conditions.find((condition) => condition.type === type);
       if (wanted?.status === 'True') return true;
@@ -39,7 +39,7 @@ async function waitFor(kind: string, name: string, type: string, timeoutMs: numb
       last = words;
       return undefined;
     },
-    { timeoutMs, intervalMs: 250 },
+    { timeoutMs: 120_000, intervalMs: 250 },
   ).catch((error: unknown) => {
     throw new Error(`${error instanceof Error ? error.message : String(error)}; last: ${last}`, { cause: error });
   });
@@ -99,7 +99,7 @@ async function giveStore(): Promise<void> {
   });
 }
 
-async function backup(): Promise<string> {
+async function backup(progress: Progress): Promise<string> {
   // A run's own backup: earlier ones stay as they are.
   const name = `${cluster}-${new Date().toISOString().replaceAll(/[-:T]|\..*/g, '')}`;
   const metadata = { name };
@@ -109,7 +109,7 @@ async function backup(): Promise<string> {
     metadata,
     spec: { clusterName: cluster },
   });
-  await waitFor('etcdbackup', name, 'Ready', 90_000);
+  await waitFor(progress, `etcdbackup/${name}`, 'Ready');
   return name;
 }
 
@@ -137,32 +137,24 @@ What to try next:
     make testbed-down                                # removes all of it
 `;
 
-async function main(): Promise<void> {
+async function demo(progress: Progress): Promise<void> {
   await deployOperator(progress, { quick: false });
   const log = operatorLog;
   await progress.step('kubectl apply -f examples/quickstart.yaml', async () => {
     await kubectl('apply', '-f', path.join(ROOT, 'examples/quickstart.yaml'));
   });
-  await progress.step(`the cluster ${cluster} is Available`, () => waitFor('etcd', cluster, 'Available', 180_000), {
+  await progress.step(`the cluster ${cluster} is Available`, () => waitFor(progress, `etcd/${cluster}`, 'Available'), {
     log,
   });
   await progress.step('a client pod writes and reads a key over mutual TLS', client, {
     log: `kubectl logs ${cluster}-client --all-containers`,
   });
   await progress.step('the cluster gets a place for backups', giveStore, { log });
-  const name = await progress.step('an EtcdBackup into object storage', backup, { log });
+  const name = await progress.step('an EtcdBackup into object storage', () => backup(progress), { log });
   await progress.step('the object in the bucket', () => showObjects(name));
   show(await kubectl('get', 'etcd', cluster, '-o', 'wide'));
   show(await kubectl('get', 'pods,etcdbackups'));
   process.stdout.write(next());
 }
 
-try {
-  await main();
-} catch (error) {
-  const step = error instanceof StepError ? '' : 'demo: ';
-  process.stderr.write(
-    `\nfailed: ${step}${error instanceof Error ? error.message : String(error)}\nmake demo continues from here.\n`,
-  );
-  process.exitCode = 1;
-}
+await runScript(demo, 'Run make demo again: it continues from here.\n');

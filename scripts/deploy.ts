@@ -8,9 +8,10 @@ import { FILES, ROOT, STATE } from '../test/testbed/config.ts';
 import { findEngine } from '../test/testbed/engine.ts';
 import { loadImage } from '../test/testbed/images.ts';
 import { apply, kubectl, kubectlResult } from '../test/testbed/kubectl.ts';
-import { createProgress, type Progress } from '../test/testbed/progress.ts';
+import type { Progress } from '../test/testbed/progress.ts';
 import { run } from '../test/testbed/run.ts';
 import { buildImage, type OperatorImage } from './image.ts';
+import { runScript } from './lib/main.ts';
 import { findHelm } from './lib/tools.ts';
 
 const release = 'quorate';
@@ -25,7 +26,9 @@ async function installChart(image: OperatorImage): Promise<void> {
   // An interrupted helm leaves a release that is pending for ever: only its record has to go.
   const pending = 'owner=helm,status in (pending-install,pending-upgrade,pending-rollback)';
   await kubectl('delete', 'secret', ...about, '--selector', pending);
-  const args = ['upgrade', '--install', release, 'charts/quorate', ...about, '--reset-values', '--force-conflicts'];
+  const args = ['upgrade', '--install', release, 'charts/quorate', ...about, '--reset-values'];
+  // Whatever somebody applied or scaled by hand in the testbed: the chart decides.
+  args.push('--force-conflicts', '--take-ownership');
   await run(await findHelm(), [...args, '--kubeconfig', FILES.kubeconfig, '--history-max', '3', '--values', '-'], {
     cwd: ROOT,
     input: JSON.stringify({ image: { repository: image.repository, tag: image.tag } }),
@@ -62,14 +65,9 @@ export async function deployOperator(progress: Progress, options: { quick: boole
 }
 
 if (import.meta.main) {
-  const progress = createProgress((line) => process.stdout.write(`${line}\n`));
-  try {
+  await runScript(async (progress) => {
     const { reference } = await deployOperator(progress, { quick: process.argv.includes('--quick') });
-    progress.note(
-      `${reference} runs in ${namespace}; export KUBECONFIG=${path.relative(process.cwd(), FILES.kubeconfig)}`,
-    );
-  } catch (error) {
-    process.stderr.write(`failed: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
-  }
+    const kubeconfig = path.relative(process.cwd(), FILES.kubeconfig);
+    progress.note(`${reference} runs in ${namespace}; export KUBECONFIG=${kubeconfig}`);
+  });
 }

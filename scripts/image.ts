@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the operator's image without a registry: libraries from Debian packages, Node from the lockfile, one bundled file.
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import {
-  chmod,
-  copyFile,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+// Builds the operator's image without a registry: one bundled file on a base of Debian's libc and the lockfile's Node.
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { CACHE, NODE_BINARY, ROOT } from '../test/testbed/config.ts';
+import { ROOT } from '../test/testbed/config.ts';
 import { ensureEngine } from '../test/testbed/engine.ts';
-import { createProgress, type Progress } from '../test/testbed/progress.ts';
+import type { Progress } from '../test/testbed/progress.ts';
 import { run } from '../test/testbed/run.ts';
 import { type BundleResult, bundle } from './bundle.ts';
-
-/** What the Node binary is linked with. Its ICU carries the time zones, and its own store the public authorities. */
-const packages = ['libc6', 'libstdc++6', 'libgcc-s1'];
-/** Shipped by the packages and of no use to one process: character sets, locales, the linker's audit tools. */
-const unused = [
-  'usr/lib/x86_64-linux-gnu/gconv',
-  'usr/lib/x86_64-linux-gnu/audit',
-  'usr/lib/locale',
-  'usr/share/lintian',
-  'usr/share/gcc',
-  'usr/share/gdb',
-  'etc/ld.so.conf.d',
-];
-/** The same in every build, so that equal files give equal layers. */
-const mtime = '@1700000000';
-const user = 65_532;
+import { ensureBase, pack, sha256 } from './lib/base.ts';
+import { runScript } from './lib/main.ts';
 
 const context = path.join(ROOT, 'dist/image');
 
@@ -47,104 +19,8 @@ export interface OperatorImage {
   reference: string;
 }
 
-const sha256 = (...parts: (string | Buffer)[]): string => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part).update('\0');
-  return hash.digest('hex');
-};
-
-/** A tar file whose bytes depend on names and contents alone. */
-async function pack(folder: string, file: string): Promise<void> {
-  const args = [
-    '--sort=name',
-    `--mtime=${mtime}`,
-    '--owner=0',
-    '--group=0',
-    '--numeric-owner',
-    '--format=gnu',
-    '-C',
-    folder,
-    '-cf',
-    file,
-    '.',
-  ];
-  await run('tar', args);
-}
-
-async function download(folder: string): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
-  const get = () =>
-    run('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', ...packages], {
-      cwd: folder,
-      allowFailure: true,
-    });
-  if ((await get()).status !== 0) {
-    // A fresh machine has no package lists, an old one may know versions that are gone.
-    await run('apt-get', ['update', '-q'], { timeoutMs: 300_000 });
-    const again = await get();
-    if (again.status !== 0) throw new Error(again.stderr);
-  }
-  return (await readdir(folder))
-    .filter((name) => name.endsWith('.deb'))
-    .toSorted()
-    .map((name) => path.join(folder, name));
-}
-
-const identityFiles: Record<string, string> = {
-  'etc/passwd': `root:x:0:0:root:/:/sbin/nologin\nnonroot:x:${user}:${user}:nonroot:/:/sbin/nologin\n`,
-  'etc/group': `root:x:0:\nnonroot:x:${user}:\n`,
-  'etc/nsswitch.conf': 'hosts: files dns\n',
-  'etc/os-release':
-    'ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nPRETTY_NAME="Quorate on Debian 12 packages"\n',
-};
-
-/** libc, libstdc++, libgcc and Node; each package leaves its control file, so that scanners know what is inside. */
-async function assembleBase(root: string, debs: string[]): Promise<void> {
-  const put = async (file: string, text: string | Buffer) => {
-    await mkdir(path.dirname(path.join(root, file)), { recursive: true });
-    await writeFile(path.join(root, file), text);
-  };
-  for (const deb of debs) {
-    await run('dpkg-deb', ['-x', deb, root]);
-    const { stdout } = await run('dpkg-deb', ['-f', deb]);
-    await put(`var/lib/dpkg/status.d/${path.basename(deb).split('_')[0]}`, stdout);
-  }
-  for (const folder of unused) await rm(path.join(root, folder), { recursive: true, force: true });
-  for (const [file, text] of Object.entries(identityFiles)) await put(file, text);
-  await mkdir(path.join(root, 'tmp'));
-  await chmod(path.join(root, 'tmp'), 0o1777);
-  await mkdir(path.join(root, 'usr/bin'), { recursive: true });
-  const node = path.join(root, 'usr/bin/node');
-  await copyFile(NODE_BINARY, node);
-  await run('strip', ['--strip-all', node]);
-  await put('usr/share/doc/nodejs/copyright', await readFile(path.join(NODE_BINARY, '../../LICENSE')));
-  if (!existsSync(path.join(root, 'lib64'))) await symlink('lib', path.join(root, 'lib64'));
-}
-
-/** Made once and kept: the same files as long as Node, the list of packages and this recipe are the same. */
-async function ensureBase(progress: Progress): Promise<{ file: string; key: string }> {
-  const node = await readFile(path.join(NODE_BINARY, '../../package.json'), 'utf8');
-  const recipe = JSON.stringify([packages, unused, identityFiles, mtime, 3]);
-  const key = sha256(recipe, node, String((await stat(NODE_BINARY)).size)).slice(0, 16);
-  const file = path.join(CACHE, 'image', `base-${key}.tar`);
-  if (existsSync(file) && process.env['REFRESH'] !== '1')
-    return { file, key: sha256(key, await readFile(`${file}.packages`)) };
-  const making = path.join(CACHE, 'image', `making-${process.pid}`);
-  await progress.step('assemble the image’s base (libc, libstdc++, Node)', async () => {
-    await rm(making, { recursive: true, force: true });
-    const debs = await download(path.join(making, 'debs'));
-    const root = path.join(making, 'root');
-    await mkdir(root);
-    await assembleBase(root, debs);
-    await pack(root, path.join(making, 'base.tar'));
-    await writeFile(`${file}.packages`, `${debs.map((deb) => path.basename(deb)).join('\n')}\n`);
-    await rename(path.join(making, 'base.tar'), file);
-    await rm(making, { recursive: true, force: true });
-  });
-  return { file, key: sha256(key, await readFile(`${file}.packages`)) };
-}
-
-async function place(base: string, { file, licenses }: BundleResult): Promise<void> {
+/** The build context: what is ours in the image, as one archive. */
+async function place({ file, licenses }: BundleResult): Promise<void> {
   await rm(context, { recursive: true, force: true });
   const tree = path.join(context, 'app');
   const docs = path.join(tree, 'usr/share/doc/quorate');
@@ -155,45 +31,41 @@ async function place(base: string, { file, licenses }: BundleResult): Promise<vo
   await copyFile(licenses, path.join(docs, path.basename(licenses)));
   await pack(tree, path.join(context, 'app.tar'));
   await rm(tree, { recursive: true });
-  await link(base, path.join(context, 'base.tar')).catch(() => copyFile(base, path.join(context, 'base.tar')));
 }
 
 /** Bundles, assembles and builds. An image of exactly these files that is there already is taken, unless `fresh`. */
 export async function buildImage(progress: Progress, options: { fresh?: boolean } = {}): Promise<OperatorImage> {
+  const fresh = options.fresh === true;
   const bundled = await progress.step('bundle the operator', () => bundle());
+  await ensureEngine(progress);
   const base = await ensureBase(progress);
   const dockerfile = await readFile(path.join(ROOT, 'Dockerfile'));
   const { version }: { version: string } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8'));
-  const tag = `${version}-${sha256(base.key, await readFile(bundled.file), dockerfile).slice(0, 12)}`;
+  const tag = `${version}-${sha256(base, await readFile(bundled.file), dockerfile).slice(0, 12)}`;
   const image: OperatorImage = { repository: 'quorate', tag, reference: `quorate:${tag}` };
-  await ensureEngine(progress);
   const known = await run('docker', ['image', 'inspect', image.reference], { allowFailure: true });
-  if (known.status === 0 && options.fresh !== true) return image;
+  if (known.status === 0 && !fresh) return image;
   await progress.step(`build ${image.reference}`, async () => {
-    await place(base.file, bundled);
-    const args = [
-      'build',
-      '--quiet',
-      ...(options.fresh === true ? ['--no-cache'] : []),
-      '--tag',
-      image.reference,
-      '--build-arg',
-      `VERSION=${version}`,
-      '--file',
-      path.join(ROOT, 'Dockerfile'),
-      context,
-    ];
-    await run('docker', args, { env: { DOCKER_BUILDKIT: '0' }, timeoutMs: 300_000 });
+    await place(bundled);
+    const args = ['--build-arg', `BASE=${base}`, '--build-arg', `VERSION=${version}`, '--tag', image.reference];
+    const always = fresh ? ['--no-cache'] : [];
+    const build = ['build', '--quiet', ...always, ...args, '--file', path.join(ROOT, 'Dockerfile'), context];
+    await run('docker', build, { env: { DOCKER_BUILDKIT: '0' }, timeoutMs: 300_000 });
   });
   return image;
 }
 
-if (import.meta.main) {
-  const progress = createProgress((line) => process.stdout.write(`${line}\n`));
-  const image = await buildImage(progress);
-  const name = process.argv[2] ?? image.reference;
-  if (name !== image.reference) await run('docker', ['tag', image.reference, name]);
+async function describe(name: string): Promise<string> {
   const { stdout } = await run('docker', ['image', 'inspect', '--format', '{{.Size}} {{json .RootFS.Layers}}', name]);
-  const [size, ...layers] = stdout.trim().split(' ');
-  process.stdout.write(`${name}: ${(Number(size) / 1e6).toFixed(1)} MB\nlayers: ${layers.join(' ')}\n`);
+  const [size, layers] = stdout.trim().split(' ');
+  return `${name}: ${(Number(size) / 1e6).toFixed(1)} MB, layers ${layers}`;
+}
+
+if (import.meta.main) {
+  await runScript(async (progress) => {
+    const image = await buildImage(progress);
+    const name = process.argv[2] ?? image.reference;
+    if (name !== image.reference) await run('docker', ['tag', image.reference, name]);
+    progress.note(await describe(name));
+  });
 }
