@@ -3,7 +3,7 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build, type Metafile } from 'esbuild';
-import { kubeConfigOnly, protocolsInside } from './lib/bundle-plugins.ts';
+import { kubeConfigOnly, protocolsInside, smallerModules } from './lib/bundle-plugins.ts';
 import { thirdPartyLicenses } from './lib/licenses.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -47,7 +47,7 @@ export async function bundle(o: BundleRequest = {}): Promise<BundleResult> {
     // One character beyond Latin-1 would double the memory of the whole text.
     charset: 'ascii',
     banner: { js: REQUIRE },
-    plugins: [protocolsInside, kubeConfigOnly],
+    plugins: [protocolsInside, kubeConfigOnly, smallerModules],
     metafile: true,
     logLevel: 'warning',
   });

@@ -76,3 +76,29 @@ export const kubeConfigOnly: Plugin = {
     }));
   },
 };
+
+/** Modules that are replaced by a part of themselves: an import of anything else of theirs fails the build. */
+const SMALLER: readonly { readonly file: RegExp; readonly contents: string }[] = [
+  {
+    // Without mocks, caches, cookies and WebSockets.
+    file: /\/undici\/index\.js$/,
+    contents: `import Dispatcher from './lib/dispatcher/dispatcher.js';
+import Agent from './lib/dispatcher/agent.js';
+import ProxyAgent from './lib/dispatcher/proxy-agent.js';
+import * as api from './lib/api/index.js';
+import { fetch } from './lib/web/fetch/index.js';
+Object.assign(Dispatcher.prototype, api.default);
+export { Agent, Dispatcher, ProxyAgent, fetch };`,
+  },
+  // Messages in English only, out of some fifty languages.
+  { file: /\/zod\/v4\/locales\/index\.js$/, contents: `export { default as en } from './en.js';` },
+];
+
+export const smallerModules: Plugin = {
+  name: 'smaller-modules',
+  setup(build) {
+    for (const { file, contents } of SMALLER) {
+      build.onLoad({ filter: file }, (args) => ({ contents, loader: 'js', resolveDir: path.dirname(args.path) }));
+    }
+  },
+};

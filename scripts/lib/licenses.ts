@@ -27,7 +27,9 @@ const VENDORED: readonly Package[] = [
 export async function thirdPartyLicenses(root: string, metafile: Metafile): Promise<string> {
   const folders = new Set(Object.keys(metafile.inputs).flatMap(packageFolder));
   const packages = await Promise.all([...folders].map((folder) => read(root, folder)));
-  const sorted = [...VENDORED, ...packages].sort((a, b) => compare(`${a.name}@${a.version}`, `${b.name}@${b.version}`));
+  const sorted = [...VENDORED, ...packages].toSorted((a, b) =>
+    compare(`${a.name}@${a.version}`, `${b.name}@${b.version}`),
+  );
   const parts = sorted.map((p) => `${RULE}\n${p.name} ${p.version}\nLicence: ${p.license}\n\n${p.texts.join('\n\n')}`);
   return `Quorate is made with the following software of others.\n\n${parts.join('\n\n')}\n`;
 }
@@ -45,7 +47,7 @@ async function read(root: string, folder: string): Promise<Package> {
   const directory = path.join(root, folder);
   const manifest: unknown = JSON.parse(await readFile(path.join(directory, 'package.json'), 'utf8'));
   const { name, version, license } = fields(manifest);
-  const files = (await readdir(directory)).filter((f) => /^(licen[cs]e|copying|notice)/i.test(f)).sort(compare);
+  const files = (await readdir(directory)).filter((f) => /^(licen[cs]e|copying|notice)/i.test(f)).toSorted(compare);
   const texts = await Promise.all(files.map(async (f) => (await readFile(path.join(directory, f), 'utf8')).trim()));
   if (license === '' && texts.length === 0) throw new Error(`${folder} states no licence`);
   return { name, version, license, texts: texts.map((t) => t.replaceAll('\r\n', '\n')) };

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program that is bundled like the operator and asks one member everything that needs a protocol definition.
+import { buffer } from 'node:stream/consumers';
+import { Agent, fetch } from 'undici';
+import { MemberClient } from '../../../src/etcd/client.ts';
+import { servedCertificate } from '../../../src/etcd/handshake.ts';
+import { SnapshotVerifier } from '../../../src/etcd/snapshot.ts';
+import { issueLeaf } from '../../../src/tls/authority.ts';
+import { inspect } from '../../../src/tls/inspect.ts';
+
+/** Endpoint, certificates and the authority, as JSON on the standard input. */
+const { endpoint, tls, ca } = JSON.parse((await buffer(process.stdin)).toString());
+const client = new MemberClient(endpoint, tls);
+const status = await client.status();
+const { members } = await client.members({ linearizable: true });
+const { revision } = await client.read();
+const { hash } = await client.hashKv(0n);
+const snapshot = (await client.snapshot()).pipe(new SnapshotVerifier());
+await buffer(snapshot);
+const leaf = await issueLeaf(ca, { commonName: 'bundled', usages: ['client'] });
+const s3 = await import('@aws-sdk/client-s3');
+const agent = new Agent();
+const health = await fetch(`http://${endpoint.host}:${endpoint.metricsPort}/health`, { dispatcher: agent });
+const result = {
+  version: status.version,
+  members: members.map((m) => m.name),
+  revision: String(revision),
+  hash: hash > 0,
+  snapshot: snapshot.ok,
+  alarms: await client.alarms(),
+  served: inspect(await servedCertificate(endpoint, tls)).commonName,
+  issued: inspect(leaf.cert).commonName,
+  s3: typeof s3.S3Client,
+  health: health.status,
+};
+await agent.close();
+client.close();
+process.stdout.write(JSON.stringify(result));
