@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { auditMark } from '../test/testbed/audit.ts';
 import { FILES, ROOT } from '../test/testbed/config.ts';
 import { findHelm } from './lib/tools.ts';
 
@@ -91,6 +92,14 @@ async function vitest(project: 'unit' | 'integration' | 'e2e', filters: string[]
   if (status !== 0 && total.failed === before) count(false, `${project} tests: vitest ended with ${status}`);
 }
 
+/** Only the whole suite shows whether each right of the operator is needed. */
+async function endToEnd(filters: string[]): Promise<void> {
+  const mark = await auditMark();
+  await vitest('e2e', filters);
+  if (filters.length > 0) return;
+  await check('the operator may do what it does, and no more', process.execPath, ['scripts/rights.ts', String(mark)]);
+}
+
 async function run(stage: Stage, filters: string[]): Promise<void> {
   const from = performance.now();
   say(`── ${stage}`);
@@ -103,6 +112,9 @@ async function run(stage: Stage, filters: string[]): Promise<void> {
       break;
     case 'teardown':
       await check('nothing of the testbed is left', process.execPath, ['test/testbed/cli.ts', 'down']);
+      break;
+    case 'e2e':
+      await endToEnd(filters);
       break;
     default:
       await vitest(stage, filters);
