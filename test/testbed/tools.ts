@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers on the node network that run a program of this repository for the tests: routes to pods, a control port.
 import { createHash } from 'node:crypto';
+import { realpathSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { request } from 'undici';
@@ -34,7 +35,7 @@ export async function ensureTool(plan: ToolPlan): Promise<string> {
       `${path.join(ROOT, 'node_modules')}:/quorate/node_modules:ro`,
       `${path.join(ROOT, 'package.json')}:/quorate/package.json:ro`,
       `${FILES.pki}:/pki:ro`,
-      `${FILES.bin}:/quorate/bin:ro`,
+      `${path.dirname(realpathSync(path.join(FILES.bin, 'etcdctl')))}:/quorate/bin:ro`,
     ],
     tmpfs: ['/tmp'],
     powerful: true,
