@@ -3,11 +3,14 @@
 
 /** A run of the Job ended with this; it is what the conditions of an EtcdBackup say. */
 export const REMEDIES = {
-  BucketNotFound: 'create the bucket, or correct spec.backup.store.s3.bucket of the cluster; then create a new EtcdBackup',
+  BucketNotFound:
+    'create the bucket, or correct spec.backup.store.s3.bucket of the cluster; then create a new EtcdBackup',
   AccessDenied:
     'allow the key s3:PutObject, s3:GetObject and s3:AbortMultipartUpload below the prefix (s3:DeleteObject lets it clean up after itself); then create a new EtcdBackup',
-  CredentialsRejected: 'correct accessKeyId and secretAccessKey in the credentials Secret; then create a new EtcdBackup',
-  CredentialsUnreadable: 'put accessKeyId and secretAccessKey into the credentials Secret; then create a new EtcdBackup',
+  CredentialsRejected:
+    'correct accessKeyId and secretAccessKey in the credentials Secret; then create a new EtcdBackup',
+  CredentialsUnreadable:
+    'put accessKeyId and secretAccessKey into the credentials Secret; then create a new EtcdBackup',
   WrongRegion: 'set spec.backup.store.s3.region and endpoint to those of the bucket; then create a new EtcdBackup',
   ClockSkew: 'correct the clock of the node or of the store; then create a new EtcdBackup',
   StoreUnreachable:
@@ -17,21 +20,26 @@ export const REMEDIES = {
   StoreUnavailable: 'look at the health of the store; then create a new EtcdBackup',
   StoreFull: 'make room in the store or raise its quota; then create a new EtcdBackup',
   StoreUnsupported: 'use a store with multipart uploads and conditional writes; then create a new EtcdBackup',
-  StoreRejected: 'compare the settings of the bucket (object lock, encryption, policies) with docs/backup.md; then create a new EtcdBackup',
+  StoreRejected:
+    'compare the settings of the bucket (object lock, encryption, policies) with docs/backup.md; then create a new EtcdBackup',
   EndpointForbidden:
     'use the public or cluster name of the store: loopback, link-local, metadata and API server addresses are refused; the operator can be told to allow an address',
   KeyTaken: 'another object lies under the name of this backup: move it away; then create a new EtcdBackup',
   SourceUnavailable: "look at the cluster's members and the events of its pods; then create a new EtcdBackup",
-  SourceStalled: "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",
+  SourceStalled:
+    "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",
   StoreStalled: 'look at the network between the Job and the store; then create a new EtcdBackup',
   SnapshotCorrupt:
     'what the member sent does not match its own checksum: look at its disk and its log before the next EtcdBackup; nothing was stored',
-  ReadBackMismatch: 'the store returned other bytes than were sent and the object was removed: look at the store; then create a new EtcdBackup',
+  ReadBackMismatch:
+    'the store returned other bytes than were sent and the object was removed: look at the store; then create a new EtcdBackup',
   InvalidConfiguration: 'the Job could not read its own configuration: install operator and image of one version',
   Interrupted: 'the pod was told to stop before it was done; then create a new EtcdBackup',
   OutOfMemory: 'the pod went over its memory limit: please report this with its log; then create a new EtcdBackup',
-  DeadlineExceeded: 'the Job ran into its deadline: look at its log and at the speed of the store; then create a new EtcdBackup',
-  JobLost: 'the pods of the Job went away without a result: look at the events of the Job; then create a new EtcdBackup',
+  DeadlineExceeded:
+    'the Job ran into its deadline: look at its log and at the speed of the store; then create a new EtcdBackup',
+  JobLost:
+    'the pods of the Job went away without a result: look at the events of the Job; then create a new EtcdBackup',
   Unexpected: 'look at the log of the Job and report it; then create a new EtcdBackup',
 } as const;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of object names: inside the cluster's own folder, whatever a spec says.
-import fc from 'fast-check';
+import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { clusterPrefix, dataKey, isDataKey, type KeyParts, manifestKey, normalizePrefix } from './keys.ts';
 
@@ -35,20 +35,27 @@ describe('the names of a backup', () => {
   ])('take a prefix: %s', (_, prefix, expected) => {
     expect(normalizePrefix(prefix)).toBe(expected);
   });
-  it.each(['../x', 'a/../b', 'a/./b', 'a//b', 'a%2e%2e/b', 'a\0b', 'a\\b', 'ä', 'a b', '..', '.', 'a\nb'])('refuse the prefix %j', (prefix) => {
-    expect(() => normalizePrefix(prefix)).toThrow(RangeError);
-  });
+  it.each(['../x', 'a/../b', 'a/./b', 'a//b', 'a%2e%2e/b', 'a\0b', 'a\\b', 'ä', 'a b', '..', '.', 'a\nb'])(
+    'refuse the prefix %j',
+    (prefix) => {
+      expect(() => normalizePrefix(prefix)).toThrow(RangeError);
+    },
+  );
   it('never leave the folder of the cluster', () => {
-    fc.assert(
-      fc.property(fc.string(), (prefix) => {
-        try {
-          const key = dataKey({ ...parts, prefix }, 1n, 1);
-          return key.includes(`shop/orders-${parts.clusterUid}/`) && !key.split('/').includes('..') && !key.startsWith('/');
-        } catch (e) {
-          return e instanceof RangeError;
-        }
-      }),
-    );
+    expect(() =>
+      assert(
+        property(string(), (prefix) => {
+          try {
+            const key = dataKey({ ...parts, prefix }, 1n, 1);
+            return (
+              key.includes(`shop/orders-${parts.clusterUid}/`) && !key.split('/').includes('..') && !key.startsWith('/')
+            );
+          } catch (e) {
+            return e instanceof RangeError;
+          }
+        }),
+      ),
+    ).not.toThrow();
   });
   it('refuse names that are none', () => {
     expect(() => clusterPrefix({ ...parts, namespace: '../other' })).toThrow(RangeError);

@@ -26,7 +26,8 @@ export function normalizePrefix(prefix: string): string {
   const trimmed = prefix.replace(/^\/+|\/+$/g, '');
   if (trimmed === '') return '';
   for (const segment of trimmed.split('/')) {
-    if (!SEGMENT.test(segment)) throw new RangeError(`the prefix may hold segments of letters, digits and !_.=*'()- only`);
+    if (!SEGMENT.test(segment))
+      throw new RangeError(`the prefix may hold segments of letters, digits and !_.=*'()- only`);
   }
   return `${trimmed}/`;
 }
@@ -41,11 +42,15 @@ export function clusterPrefix(k: KeyParts): string {
 const stamp = (created: string): string => {
   const at = new Date(created);
   if (Number.isNaN(at.getTime())) throw new RangeError('not a time');
-  return at.toISOString().replace(/\.\d+Z$/, 'Z').replace(/[-:]/g, '');
+  return at
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replace(/[-:]/g, '');
 };
 
 const checked = (key: string): string => {
-  if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new RangeError(`the object's key would exceed ${MAX_KEY_BYTES} bytes`);
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES)
+    throw new RangeError(`the object's key would exceed ${MAX_KEY_BYTES} bytes`);
   return key;
 };
 

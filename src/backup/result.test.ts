@@ -23,21 +23,35 @@ const done: JobResult = {
 describe('the termination message', () => {
   it('comes back as it was said', () => {
     expect(decodeResult(encodeResult(done))).toEqual(done);
-    expect(decodeResult(encodeResult({ ok: false, reason: 'BucketNotFound', message: 'no' }))).toEqual({ ok: false, reason: 'BucketNotFound', message: 'no' });
+    expect(decodeResult(encodeResult({ ok: false, reason: 'BucketNotFound', message: 'no' }))).toEqual({
+      ok: false,
+      reason: 'BucketNotFound',
+      message: 'no',
+    });
   });
   it('tells the remedy to whoever reads the pod', () => {
     expect(encodeResult({ ok: false, reason: 'ClockSkew', message: 'x' })).toContain(REMEDIES.ClockSkew);
   });
-  it.each(['\u001b[31m', '"\\'.repeat(900), 'ä'.repeat(5000), '\n\r'.repeat(100)])('stays one short line whatever the message: %#', (message) => {
-    const text = encodeResult({ ok: false, reason: 'Unexpected', message });
-    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(4096);
-    expect(decodeResult(text)).toMatchObject({ ok: false, reason: 'Unexpected' });
-    expect(text).not.toMatch(/[\n\u001b]/);
-  });
-  it.each([undefined, '', 'null', '[]', '{"ok":true}', '{"ok":false}', '{"ok":true,"__proto__":{}}', 'x'.repeat(5000)])('is nothing if it is not ours: %#', (text) => {
-    expect(decodeResult(text)).toBeUndefined();
-  });
+  it.each(['\u001b[31m', '"\\'.repeat(900), 'ä'.repeat(5000), '\n\r'.repeat(100)])(
+    'stays one short line whatever the message: %#',
+    (message) => {
+      const text = encodeResult({ ok: false, reason: 'Unexpected', message });
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(4096);
+      expect(decodeResult(text)).toMatchObject({ ok: false, reason: 'Unexpected' });
+      expect(text).not.toContain('\n');
+      expect(text).not.toContain('\u001b');
+    },
+  );
+  it.each([undefined, '', 'null', '[]', '{"ok":true}', '{"ok":false}', '{"ok":true,"__proto__":{}}', 'x'.repeat(5000)])(
+    'is nothing if it is not ours: %#',
+    (text) => {
+      expect(decodeResult(text)).toBeUndefined();
+    },
+  );
   it('with an unknown reason is an unexpected failure, never a success', () => {
-    expect(decodeResult('{"ok":false,"reason":"constructor","message":"m"}')).toMatchObject({ ok: false, reason: 'Unexpected' });
+    expect(decodeResult('{"ok":false,"reason":"constructor","message":"m"}')).toMatchObject({
+      ok: false,
+      reason: 'Unexpected',
+    });
   });
 });

@@ -41,7 +41,9 @@ const MAX_MESSAGE = 1024;
 export function encodeResult(result: JobResult): string {
   if (result.ok) return JSON.stringify(result);
   const text = JSON.stringify({ ...result, message: printable(result.message), remedy: REMEDIES[result.reason] });
-  return Buffer.byteLength(text) <= MAX_BYTES ? text : JSON.stringify({ ok: false, reason: result.reason, message: '' });
+  return Buffer.byteLength(text) <= MAX_BYTES
+    ? text
+    : JSON.stringify({ ok: false, reason: result.reason, message: '' });
 }
 
 /** `undefined` for anything that is not exactly ours: a pod can write what it likes. */

@@ -31,7 +31,9 @@ export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
     throw e;
   });
   if (earlier !== undefined) {
-    deps.progress.step('an earlier attempt had finished this backup: its result is taken', { object: earlier.object.key });
+    deps.progress.step('an earlier attempt had finished this backup: its result is taken', {
+      object: earlier.object.key,
+    });
     return success(deps, parts, earlier);
   }
   const stored = await fromAnyMember(deps, parts);
@@ -66,7 +68,10 @@ async function fromAnyMember(deps: BackupDeps, parts: KeyParts): Promise<Stored>
       if (!(error instanceof EtcdError)) throw error;
       const failure = sourceFailure(error);
       if (failure.reason === 'SnapshotCorrupt' || attempt === SOURCE_TRIES) throw failure;
-      deps.log.warn({ member: member.name, attempt, error: error.message }, 'the member failed and nothing of it was kept; trying again');
+      deps.log.warn(
+        { member: member.name, attempt, error: error.message },
+        'the member failed and nothing of it was kept; trying again',
+      );
       tried.add(member.name);
     }
   }
@@ -166,7 +171,10 @@ async function sweep(deps: BackupDeps, parts: KeyParts, manifest: Manifest): Pro
       if (mine(key)) await store.removeIf(key, { [BACKUP_MARK]: parts.backupUid }, signal);
     }
   } catch (error) {
-    log.warn({ error: error instanceof Error ? error.message : '' }, 'leftovers of earlier attempts could not be removed; the backup is complete');
+    log.warn(
+      { error: error instanceof Error ? error.message : '' },
+      'leftovers of earlier attempts could not be removed; the backup is complete',
+    );
   }
 }
 

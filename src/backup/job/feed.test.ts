@@ -9,6 +9,11 @@ async function* chunks(sizes: readonly number[]): AsyncGenerator<Buffer> {
   for (const size of sizes) yield Buffer.from(Array.from({ length: size }, () => n++ % 251));
 }
 
+async function* broken(): AsyncGenerator<Buffer> {
+  yield Buffer.alloc(9);
+  throw new Error('source');
+}
+
 async function fed(sizes: readonly number[]) {
   const seen: Buffer[] = [];
   const sink = new Writable({
@@ -27,12 +32,15 @@ async function fed(sizes: readonly number[]) {
 }
 
 describe('feeding', () => {
-  it.each([[[]], [[1]], [[8]], [[3, 3, 3]], [[40, 1]], [Array.from({ length: 50 }, () => 5)]])('%j arrives whole and in order', async (sizes) => {
-    const total = sizes.reduce((a, b) => a + b, 0);
-    const seen = await fed(sizes);
-    expect(Buffer.concat(seen)).toEqual(Buffer.from(Array.from({ length: total }, (_, i) => i % 251)));
-    expect(seen.slice(0, -1).every((b) => b.length === 8)).toBe(true);
-  });
+  it.each([[[]], [[1]], [[8]], [[3, 3, 3]], [[40, 1]], [Array.from({ length: 50 }, () => 5)]])(
+    '%j arrives whole and in order',
+    async (sizes) => {
+      const total = sizes.reduce((a, b) => a + b, 0);
+      const seen = await fed(sizes);
+      expect(Buffer.concat(seen)).toEqual(Buffer.from(Array.from({ length: total }, (_, i) => i % 251)));
+      expect(seen.slice(0, -1).every((b) => b.length === 8)).toBe(true);
+    },
+  );
   it('rejects when the sink fails', async () => {
     const sink = new Writable({
       write(_chunk, _encoding, done) {
@@ -42,10 +50,6 @@ describe('feeding', () => {
     await expect(feed(chunks(Array.from({ length: 100 }, () => 8)), sink, 8)).rejects.toThrow('sink');
   });
   it('rejects when the source fails', async () => {
-    async function* broken(): AsyncGenerator<Buffer> {
-      yield Buffer.alloc(9);
-      throw new Error('source');
-    }
     const sink = new Writable({ write: (_c, _e, done) => done() });
     await expect(feed(broken(), sink, 8)).rejects.toThrow('source');
   });

@@ -11,23 +11,23 @@ export async function feed(source: AsyncIterable<Buffer>, sink: Writable, batchB
   const free: Buffer[] = Array.from({ length: BATCHES }, () => Buffer.allocUnsafeSlow(batchBytes));
   let current: Buffer = free.pop() as Buffer;
   let filled = 0;
-  let failed: Error | undefined;
+  const state: { failed?: Error } = {};
   let wake: (() => void) | undefined;
   // The callback of a write says that its bytes are consumed: the buffer is ours again.
   const write = (buffer: Buffer, length: number): void => {
     sink.write(buffer.subarray(0, length), (error) => {
-      if (error) failed ??= error;
+      if (error) state.failed ??= error;
       free.push(buffer);
       wake?.();
     });
   };
   const next = async (): Promise<Buffer> => {
-    while (free.length === 0 && failed === undefined) {
+    while (free.length === 0 && state.failed === undefined) {
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
     }
-    if (failed !== undefined) throw failed;
+    if (state.failed !== undefined) throw state.failed;
     return free.pop() as Buffer;
   };
   for await (const chunk of source) {

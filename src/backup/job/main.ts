@@ -31,7 +31,8 @@ export async function runBackupJob(o: JobOptions = {}): Promise<number> {
     log.error({ error: String(error) }, 'the termination message could not be written');
   });
   const peak = Math.round(process.resourceUsage().maxRSS / 1024);
-  if (result.ok) log.info({ object: result.key, size: result.size, compressedSize: result.compressedSize, peakMiB: peak }, 'done');
+  if (result.ok)
+    log.info({ object: result.key, size: result.size, compressedSize: result.compressedSize, peakMiB: peak }, 'done');
   else log.error({ reason: result.reason, peakMiB: peak }, printable(result.message));
   return result.ok ? 0 : 1;
 }
@@ -41,7 +42,10 @@ async function attempt(o: JobOptions, log: Logger, stop: AbortController): Promi
   const open: { close(): void }[] = [];
   try {
     const config = await readConfig(o.configFile ?? join(JOB_DIR, JOB_FILE));
-    const guard = new EgressGuard({ allow: config.egress.allow, refuse: [...config.egress.refuse, ...(o.refuse ?? [])] });
+    const guard = new EgressGuard({
+      allow: config.egress.allow,
+      refuse: [...config.egress.refuse, ...(o.refuse ?? [])],
+    });
     const store = await openS3Store(config.store.s3, guard);
     open.push(store);
     const source = new Source(config.members, await readTls(config.tlsDir));
@@ -51,7 +55,7 @@ async function attempt(o: JobOptions, log: Logger, stop: AbortController): Promi
     return failure(stop.signal.aborted ? stop.signal.reason : error, log);
   } finally {
     progress.stop();
-    for (const o of open) close(o, log);
+    for (const each of open) close(each, log);
   }
 }
 
@@ -67,9 +71,14 @@ function close(o: { close(): void }, log: Logger): void {
 function failure(error: unknown, log: Logger): JobResult {
   if (error instanceof BackupError) return { ok: false, reason: error.reason, message: error.message };
   // The frames alone: a message may repeat what a server sent.
-  const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((l) => l.trimStart().startsWith('at ')) : [];
+  const frames =
+    error instanceof Error ? (error.stack ?? '').split('\n').filter((l) => l.trimStart().startsWith('at ')) : [];
   log.error({ frames }, 'this should not have happened');
-  return { ok: false, reason: 'Unexpected', message: error instanceof Error ? `${error.name} in the backup program` : 'unknown error' };
+  return {
+    ok: false,
+    reason: 'Unexpected',
+    message: error instanceof Error ? `${error.name} in the backup program` : 'unknown error',
+  };
 }
 
 async function readConfig(file: string): Promise<JobConfig> {
@@ -82,7 +91,9 @@ async function readConfig(file: string): Promise<JobConfig> {
 
 async function readTls(directory: string): Promise<ClientTls> {
   try {
-    const [ca, cert, key] = await Promise.all(['ca.crt', 'tls.crt', 'tls.key'].map((f) => readFile(join(directory, f), 'utf8')));
+    const [ca, cert, key] = await Promise.all(
+      ['ca.crt', 'tls.crt', 'tls.key'].map((f) => readFile(join(directory, f), 'utf8')),
+    );
     return { ca: ca as string, cert: cert as string, key: key as string };
   } catch (cause) {
     throw new BackupError('InvalidConfiguration', "the cluster's client certificate is not readable", { cause });

@@ -27,7 +27,10 @@ export function pickMember(
 ): Choice | { readonly problem: string } {
   const problems: string[] = [];
   const fit: Choice[] = [];
-  const highest = candidates.reduce((max, c) => (c.status !== undefined && c.status.raftIndex > max ? c.status.raftIndex : max), 0n);
+  const highest = candidates.reduce(
+    (max, c) => (c.status !== undefined && c.status.raftIndex > max ? c.status.raftIndex : max),
+    0n,
+  );
   for (const { name, status } of candidates) {
     const problem = unfit(status, highest, o);
     if (problem === undefined) fit.push({ name, status: status as MemberStatus });

@@ -52,11 +52,19 @@ export class Progress {
     }
     if (now - this.#said >= SAY_EVERY_MS) {
       this.#said = now;
-      this.#log.info({ read, stored, checked, seconds: this.seconds }, `${mib(read)} read, ${mib(stored)} stored, ${mib(checked)} read back`);
+      this.#log.info(
+        { read, stored, checked, seconds: this.seconds },
+        `${mib(read)} read, ${mib(stored)} stored, ${mib(checked)} read back`,
+      );
     }
     if (now - this.#moved >= STALL_MS) {
       this.stop();
-      stalled(new BackupError('StoreStalled', `nothing moved for ${STALL_MS / 1000} s, after ${mib(read)} read and ${mib(stored)} stored`));
+      stalled(
+        new BackupError(
+          'StoreStalled',
+          `nothing moved for ${STALL_MS / 1000} s, after ${mib(read)} read and ${mib(stored)} stored`,
+        ),
+      );
     }
   }
 }

@@ -76,6 +76,11 @@ async function firstOf<T>(calls: readonly Promise<T>[]): Promise<T | Error> {
 
 /** What an error of etcd means for the backup. */
 export function sourceFailure(error: EtcdError): BackupError {
-  const reason = error.code === 'DataCorrupt' ? 'SnapshotCorrupt' : error.code === 'DeadlineExceeded' ? 'SourceStalled' : 'SourceUnavailable';
+  const reason =
+    error.code === 'DataCorrupt'
+      ? 'SnapshotCorrupt'
+      : error.code === 'DeadlineExceeded'
+        ? 'SourceStalled'
+        : 'SourceUnavailable';
   return new BackupError(reason, error.message, { cause: error });
 }

@@ -67,14 +67,21 @@ export async function storeSnapshot(deps: TransferDeps, key: string, member: Cho
   // A member that dies tears down the upload with it: its error is the cause, the store's the echo.
   if (flowed.status === 'rejected' && flowed.reason instanceof EtcdError) throw flowed.reason;
   if (stored.status === 'rejected') throw stored.reason;
-  if (flowed.status === 'rejected') throw new BackupError('Unexpected', 'the stream of the snapshot broke', { cause: flowed.reason });
+  if (flowed.status === 'rejected')
+    throw new BackupError('Unexpected', 'the stream of the snapshot broke', { cause: flowed.reason });
   const snapshot = { size: verifier.size, sha256: verifier.sha256 ?? '' };
   progress.step('stored', { bytes: stored.value.size, snapshotBytes: snapshot.size });
   return { object: stored.value, sha256: digest.sha256, member, snapshot };
 }
 
 /** Rejects with the first failure of any of them, after all are destroyed. */
-async function flow(stream: Readable, verifier: SnapshotVerifier, compressor: Transform, digest: Digest, signal: AbortSignal): Promise<void> {
+async function flow(
+  stream: Readable,
+  verifier: SnapshotVerifier,
+  compressor: Transform,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<void> {
   const compressing = pipeline(compressor, digest, { signal });
   compressing.catch(() => undefined);
   try {
@@ -106,10 +113,20 @@ export async function readBack(deps: TransferDeps, stored: Stored): Promise<void
     const code = error instanceof Error ? ((error as Error & { code?: string }).code ?? '') : '';
     // zlib's own verdict and the verifier's are about the bytes; anything else is about the way here.
     const corrupt = error instanceof EtcdError || code.startsWith('ZSTD_') || code.startsWith('Z_');
-    if (!corrupt) throw new BackupError('StoreUnreachable', 'the connection broke while the object was read again', { cause: error });
-    throw new BackupError('ReadBackMismatch', 'the object does not decompress to the snapshot that was sent', { cause: error });
+    if (!corrupt)
+      throw new BackupError('StoreUnreachable', 'the connection broke while the object was read again', {
+        cause: error,
+      });
+    throw new BackupError('ReadBackMismatch', 'the object does not decompress to the snapshot that was sent', {
+      cause: error,
+    });
   }
-  const same = digest.sha256 === stored.sha256 && digest.size === stored.object.size && verifier.sha256 === stored.snapshot.sha256;
-  if (!same) throw new BackupError('ReadBackMismatch', `the object was read as ${digest.size} bytes, sent as ${stored.object.size}, or with another SHA-256`);
+  const same =
+    digest.sha256 === stored.sha256 && digest.size === stored.object.size && verifier.sha256 === stored.snapshot.sha256;
+  if (!same)
+    throw new BackupError(
+      'ReadBackMismatch',
+      `the object was read as ${digest.size} bytes, sent as ${stored.object.size}, or with another SHA-256`,
+    );
   progress.step('read back: the same bytes');
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides which addresses a backup may connect to: never this machine, its neighbours on the link, or the metadata services.
-import { type LookupAddress, lookup as dnsLookup } from 'node:dns';
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { BlockList, isIP, isIPv4, type LookupFunction } from 'node:net';
 import { BackupError } from '../failures.ts';
 
@@ -57,15 +57,21 @@ export class EgressGuard {
 }
 
 const forbidden = (host: string): BackupError =>
-  new BackupError('EndpointForbidden', `the endpoint ${host} is, or resolves to, an address that backups may not connect to`);
+  new BackupError(
+    'EndpointForbidden',
+    `the endpoint ${host} is, or resolves to, an address that backups may not connect to`,
+  );
 
 const family = (address: string): 'ipv4' | 'ipv6' => (isIPv4(address) ? 'ipv4' : 'ipv6');
 
 function add(list: BlockList, cidr: string): void {
   const [address = '', bits] = cidr.split('/');
-  if (isIP(address) === 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) throw new RangeError(`${cidr} is no address range`);
+  if (isIP(address) === 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits)))
+    throw new RangeError(`${cidr} is no address range`);
   list.addSubnet(address, bits === undefined ? (isIPv4(address) ? 32 : 128) : Number(bits), family(address));
 }
+
+const v4 = (hi: number, lo: number): string => [hi >> 8, hi & 255, lo >> 8, lo & 255].join('.');
 
 /** The address, and the IPv4 address inside it if it is one of the forms that carry one (mapped, NAT64, 6to4). */
 function embedded(address: string): string[] {
@@ -74,7 +80,6 @@ function embedded(address: string): string[] {
   const groups = expand(zone < 0 ? address : address.slice(0, zone));
   if (groups === undefined) return ['0.0.0.0'];
   const full = groups.map((g) => g.toString(16)).join(':');
-  const v4 = (hi: number, lo: number): string => [hi >> 8, hi & 255, lo >> 8, lo & 255].join('.');
   const [a = 0, b = 0, c = 0, , , f = 0, g = 0, h = 0] = groups;
   if (groups.slice(0, 5).every((x) => x === 0) && f === 0xffff) return [v4(g, h)];
   if (groups.slice(0, 6).every((x) => x === 0) && g !== 0) return [full, v4(g, h)];
@@ -82,6 +87,8 @@ function embedded(address: string): string[] {
   if (a === 0x2002) return [full, v4(b, c)];
   return [full];
 }
+
+const parseGroups = (s: string): number[] => (s === '' ? [] : s.split(':').map((x) => Number.parseInt(x, 16)));
 
 function expand(address: string): number[] | undefined {
   let text = address;
@@ -92,8 +99,7 @@ function expand(address: string): number[] | undefined {
     text = `${head}${((p << 8) | q).toString(16)}:${((r << 8) | s).toString(16)}`;
   }
   const [left = '', right] = text.split('::');
-  const parse = (s: string): number[] => (s === '' ? [] : s.split(':').map((x) => Number.parseInt(x, 16)));
-  const [head, tail] = [parse(left), parse(right ?? '')];
+  const [head, tail] = [parseGroups(left), parseGroups(right ?? '')];
   const middle = right === undefined ? [] : Array<number>(Math.max(0, 8 - head.length - tail.length)).fill(0);
   const groups = [...head, ...middle, ...tail];
   return groups.length === 8 && groups.every((n) => n >= 0 && n <= 0xffff) ? groups : undefined;

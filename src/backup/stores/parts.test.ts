@@ -22,7 +22,10 @@ describe('the size of a part', () => {
 async function collect(chunks: readonly number[], bytes: number, buffers: number) {
   const source = Buffer.from(Array.from({ length: chunks.reduce((a, b) => a + b, 0) }, (_, i) => i % 251));
   let at = 0;
-  const body = Readable.from(chunks.map((n) => source.subarray(at, (at += n))), { objectMode: true });
+  const body = Readable.from(
+    chunks.map((n) => source.subarray(at, (at += n))),
+    { objectMode: true },
+  );
   const parts: { number: number; data: Buffer; only: boolean }[] = [];
   let [flying, most] = [0, 0];
   const total = await sendParts(body, { bytes, buffers }, async (part: Part) => {
@@ -60,7 +63,10 @@ describe('a stream in parts', () => {
     expect(most).toBeGreaterThan(1);
   });
   it('stops reading when a part fails, waits for the others, and says why', async () => {
-    const body = Readable.from(Array.from({ length: 1000 }, () => Buffer.alloc(8)), { objectMode: true });
+    const body = Readable.from(
+      Array.from({ length: 1000 }, () => Buffer.alloc(8)),
+      { objectMode: true },
+    );
     let [started, settled] = [0, 0];
     const send = async (part: Part): Promise<void> => {
       started += 1;

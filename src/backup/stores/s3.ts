@@ -52,7 +52,8 @@ class S3Store implements BackupStore {
     const begun = async (signal: AbortSignal): Promise<string> => {
       const input = { Bucket: this.#bucket, Key: key, Metadata: metadata, ContentType: o.contentType };
       const answer = await this.#client.send(new this.#s3.CreateMultipartUploadCommand(input), { abortSignal: signal });
-      if (answer.UploadId === undefined) throw new BackupError('StoreRejected', 'the store began an upload without an id');
+      if (answer.UploadId === undefined)
+        throw new BackupError('StoreRejected', 'the store began an upload without an id');
       upload.id = answer.UploadId;
       return answer.UploadId;
     };
@@ -85,9 +86,17 @@ class S3Store implements BackupStore {
     data: Buffer,
     o: { metadata: Record<string, string>; contentType: string; signal: AbortSignal },
   ): Promise<string | undefined> {
-    const input = { Bucket: this.#bucket, Key: upload.key, Body: data, Metadata: o.metadata, ContentType: o.contentType };
+    const input = {
+      Bucket: this.#bucket,
+      Key: upload.key,
+      Body: data,
+      Metadata: o.metadata,
+      ContentType: o.contentType,
+    };
     return this.#publish(upload, o.signal, async (condition) => {
-      const answer = await this.#client.send(new this.#s3.PutObjectCommand({ ...input, ...condition }), { abortSignal: o.signal });
+      const answer = await this.#client.send(new this.#s3.PutObjectCommand({ ...input, ...condition }), {
+        abortSignal: o.signal,
+      });
       return answer.ETag;
     });
   }
@@ -132,7 +141,8 @@ class S3Store implements BackupStore {
       const input = { Bucket: this.#bucket, Key: upload.key, UploadId: upload.id };
       await this.#client.send(new this.#s3.AbortMultipartUploadCommand(input), { abortSignal: signal }).catch(() => {});
     }
-    if (upload.published === true) await this.removeIf(upload.key, { [UPLOAD_MARK]: upload.mark }, signal).catch(() => {});
+    if (upload.published === true)
+      await this.removeIf(upload.key, { [UPLOAD_MARK]: upload.mark }, signal).catch(() => {});
   }
 
   async head(key: string, signal: AbortSignal): Promise<StoredObject | undefined> {
@@ -162,7 +172,12 @@ class S3Store implements BackupStore {
     let token: string | undefined;
     try {
       do {
-        const input = { Bucket: this.#bucket, Prefix: prefix, MaxKeys: Math.min(1000, limit - found.length), ContinuationToken: token };
+        const input = {
+          Bucket: this.#bucket,
+          Prefix: prefix,
+          MaxKeys: Math.min(1000, limit - found.length),
+          ContinuationToken: token,
+        };
         const answer = await this.#client.send(new this.#s3.ListObjectsV2Command(input), { abortSignal: signal });
         for (const o of answer.Contents ?? []) if (o.Key !== undefined) found.push({ key: o.Key, size: o.Size ?? 0 });
         token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
@@ -178,7 +193,9 @@ class S3Store implements BackupStore {
     if (there === undefined) return true;
     if (Object.entries(metadata).some(([name, value]) => there.metadata[name] !== value)) return false;
     const remove = (condition: { IfMatch?: string }): Promise<unknown> =>
-      this.#client.send(new this.#s3.DeleteObjectCommand({ Bucket: this.#bucket, Key: key, ...condition }), { abortSignal: signal });
+      this.#client.send(new this.#s3.DeleteObjectCommand({ Bucket: this.#bucket, Key: key, ...condition }), {
+        abortSignal: signal,
+      });
     try {
       await remove(there.etag === undefined ? {} : { IfMatch: there.etag }).catch((error: unknown) => {
         // Not every store knows a condition on a deletion; the mark has just been compared.

@@ -31,9 +31,10 @@ const CREDENTIALS_AGE_MS = 600_000;
 
 export const DEFAULT_REGION = 'us-east-1';
 
+const invalid = (why: string): BackupError => new BackupError('EndpointForbidden', `the endpoint ${why}`);
+
 /** Throws BackupError for anything that is not a plain http or https address of a host. */
 export function parseEndpoint(endpoint: string): URL {
-  const invalid = (why: string): BackupError => new BackupError('EndpointForbidden', `the endpoint ${why}`);
   const url = URL.parse(endpoint);
   if (url === null) throw invalid('is no URL');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid('must be an https:// or http:// URL');
@@ -77,7 +78,9 @@ export async function connectS3(settings: S3Settings, guard: EgressGuard): Promi
 }
 
 function unreadableCa(cause: unknown): never {
-  throw new BackupError('StoreCertificateInvalid', 'the mounted certificate authority of the store cannot be read', { cause });
+  throw new BackupError('StoreCertificateInvalid', 'the mounted certificate authority of the store cannot be read', {
+    cause,
+  });
 }
 
 async function readCredentials(directory: string) {

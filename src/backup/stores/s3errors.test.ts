@@ -31,14 +31,22 @@ describe('an error of the S3 client', () => {
     ['an unknown name', socket('ENOTFOUND'), 'StoreUnreachable'],
     ['nobody listening', socket('ECONNREFUSED'), 'StoreUnreachable'],
     ['a dead connection', socket('ECONNRESET'), 'StoreUnreachable'],
-    ['several addresses, none listening', Object.assign(new AggregateError([socket('ECONNREFUSED')]), { code: 'ECONNREFUSED' }), 'StoreUnreachable'],
+    [
+      'several addresses, none listening',
+      Object.assign(new AggregateError([socket('ECONNREFUSED')]), { code: 'ECONNREFUSED' }),
+      'StoreUnreachable',
+    ],
     ['silence', Object.assign(new Error('timed out'), { name: 'TimeoutError' }), 'StoreUnreachable'],
     ['a self-signed certificate', socket('DEPTH_ZERO_SELF_SIGNED_CERT'), 'StoreCertificateInvalid'],
     ['a certificate of another name', socket('ERR_TLS_CERT_ALTNAME_INVALID'), 'StoreCertificateInvalid'],
     ['an old TLS version', socket('ERR_SSL_UNSUPPORTED_PROTOCOL'), 'StoreCertificateInvalid'],
     ['plain http on a TLS port', new Error('outer', { cause: socket('EPROTO') }), 'StoreCertificateInvalid'],
     ['a mistake of ours', new TypeError('x is undefined'), 'Unexpected'],
-    ['a refused address', new Error('outer', { cause: new BackupError('EndpointForbidden', 'no') }), 'EndpointForbidden'],
+    [
+      'a refused address',
+      new Error('outer', { cause: new BackupError('EndpointForbidden', 'no') }),
+      'EndpointForbidden',
+    ],
   ])('%s', (_, error, reason) => {
     const failure = s3Failure(error, context);
     expect(failure.reason).toBe(reason);

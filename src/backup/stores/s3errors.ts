@@ -87,7 +87,12 @@ interface Clues {
 
 function cluesOf(error: unknown, depth = 0): Clues {
   if (!(error instanceof Error) || depth > 5) return { codes: [], status: undefined };
-  const e = error as Error & { code?: unknown; Code?: unknown; $metadata?: { httpStatusCode?: number }; errors?: unknown[] };
+  const e = error as Error & {
+    code?: unknown;
+    Code?: unknown;
+    $metadata?: { httpStatusCode?: number };
+    errors?: unknown[];
+  };
   const own = [e.name, e.code, e.Code].filter((c): c is string => typeof c === 'string');
   const inner = [e.cause, ...(e.errors ?? [])].map((c) => cluesOf(c, depth + 1));
   return {
@@ -102,7 +107,8 @@ export function s3Reason(error: unknown): FailureReason {
   const { codes, status } = cluesOf(error);
   const known = codes.find((c) => Object.hasOwn(CODES, c));
   if (known !== undefined) return CODES[known] as FailureReason;
-  if (codes.some((c) => c.startsWith('ERR_SSL_') || c.startsWith('CERT_') || c.startsWith('ERR_TLS_'))) return 'StoreCertificateInvalid';
+  if (codes.some((c) => c.startsWith('ERR_SSL_') || c.startsWith('CERT_') || c.startsWith('ERR_TLS_')))
+    return 'StoreCertificateInvalid';
   if (status !== undefined && Object.hasOwn(STATUSES, status)) return STATUSES[status] as FailureReason;
   if (status !== undefined && status >= 500) return 'StoreUnavailable';
   return status === undefined ? 'Unexpected' : 'StoreRejected';
@@ -112,14 +118,17 @@ export function s3Reason(error: unknown): FailureReason {
 function detail(error: unknown): string {
   const { codes, status } = cluesOf(error);
   const code = codes.find((c) => Object.hasOwn(CODES, c)) ?? codes.find((c) => /^(ERR|CERT)_[A-Z_]{1,40}$/.test(c));
-  return [status === undefined || status < 100 ? undefined : `HTTP ${status}`, code].filter((x) => x !== undefined).join(' ');
+  return [status === undefined || status < 100 ? undefined : `HTTP ${status}`, code]
+    .filter((x) => x !== undefined)
+    .join(' ');
 }
 
 export function s3Failure(error: unknown, context: S3Context): BackupError {
   const carried = carriedFailure(error);
   if (carried !== undefined) return carried;
   const reason = s3Reason(error);
-  const what = SAYS[reason]?.(context) ?? `cannot ${context.doing} in the bucket ${context.bucket} at ${context.endpoint}`;
+  const what =
+    SAYS[reason]?.(context) ?? `cannot ${context.doing} in the bucket ${context.bucket} at ${context.endpoint}`;
   const more = detail(error);
   return new BackupError(reason, more === '' ? what : `${what} (${more})`, { cause: error });
 }

@@ -8,13 +8,12 @@ import type { TestEtcds } from './processes.ts';
 
 /** Writes about `bytes` bytes of values of `valueBytes` each. */
 export async function fill(etcds: TestEtcds, bytes: number, valueBytes = 65_536): Promise<void> {
-  const [rootCertificate, certChain, privateKey] = await Promise.all(
-    ['ca.crt', 'tls.crt', 'tls.key'].map((f) => readFile(join(etcds.tlsDir, f))),
-  );
+  const read = (name: string): Promise<Buffer> => readFile(join(etcds.tlsDir, name));
+  const rootCertificate = await read('ca.crt');
   const hosts = `https://127.0.0.1:${etcds.members[0]?.clientPort}`;
   const client = new Etcd3({
     hosts,
-    credentials: { rootCertificate: rootCertificate as Buffer, certChain, privateKey } as never,
+    credentials: { rootCertificate, certChain: await read('tls.crt'), privateKey: await read('tls.key') },
   });
   const count = Math.max(1, Math.round(bytes / valueBytes));
   let next = 0;

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What backups have to say in the status of their cluster. Pure; the cluster's own controller writes it.
+import type { EtcdBackup } from '../api/backup.ts';
+import type { EtcdCluster, EtcdClusterStatus } from '../api/cluster.ts';
+import { effectiveSpec } from '../api/effective.ts';
+import type { Condition } from '../runtime/conditions.ts';
+import type { ScheduleMemory } from './schedule/memory.ts';
+import { type ScheduleView, viewSchedules } from './schedule/view.ts';
+
+export interface ClusterBackupStatus {
+  readonly status: NonNullable<EtcdClusterStatus['backup']>;
+  /** Of the condition `BackupHealthy`. */
+  readonly healthy: { readonly status: Condition['status']; readonly reason: string; readonly message: string };
+}
+
+const seconds = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`;
+const ready = (b: EtcdBackup): Condition | undefined => b.status?.conditions?.find((c) => c.type === 'Ready');
+const doneAt = (b: EtcdBackup): string => b.status?.completionTime ?? '';
+const stalled = (b: EtcdBackup): boolean => b.status?.conditions?.some((c) => c.type === 'Stalled') === true;
+
+/** `undefined` for a cluster without a backup policy. `backups` are those of this cluster's name. */
+export function clusterBackupStatus(
+  cluster: EtcdCluster,
+  backups: readonly EtcdBackup[],
+  memory: ScheduleMemory,
+  now: Date,
+): ClusterBackupStatus | undefined {
+  const spec = effectiveSpec(cluster);
+  if (!spec.ok || spec.spec.backup === undefined) return undefined;
+  const views = viewSchedules(cluster, spec.spec.backup, backups, memory, now);
+  const finished = backups
+    .filter((b) => b.status?.completionTime !== undefined)
+    .toSorted((a, b) => doneAt(a).localeCompare(doneAt(b)));
+  return { status: status(cluster, finished, views), healthy: healthy(backups, finished.at(-1), views) };
+}
+
+function status(
+  cluster: EtcdCluster,
+  finished: readonly EtcdBackup[],
+  views: readonly ScheduleView[],
+): ClusterBackupStatus['status'] {
+  const previous = cluster.status?.backup;
+  const success = finished.findLast((b) => ready(b)?.status === 'True');
+  const at = success?.status?.completionTime;
+  // The objects may be cleared away; that a backup succeeded stays true.
+  const newer = at !== undefined && at >= (previous?.lastSuccessTime ?? '');
+  const lastSuccessTime = newer ? at : previous?.lastSuccessTime;
+  const lastBackup = newer ? success?.metadata.name : previous?.lastBackup;
+  return {
+    ...(lastBackup === undefined ? {} : { lastBackup }),
+    ...(lastSuccessTime === undefined ? {} : { lastSuccessTime }),
+    ...(views.length === 0 ? {} : { schedules: views.map(scheduleRecord) }),
+  };
+}
+
+function scheduleRecord({ schedule, last, state }: ScheduleView) {
+  return {
+    name: schedule.name,
+    ...(last === undefined ? {} : { lastScheduleTime: seconds(last) }),
+    ...(state.next === undefined ? {} : { nextScheduleTime: seconds(state.next) }),
+  };
+}
+
+function healthy(
+  backups: readonly EtcdBackup[],
+  last: EtcdBackup | undefined,
+  views: readonly ScheduleView[],
+): ClusterBackupStatus['healthy'] {
+  const problem = views.find((v) => v.state.problem !== undefined)?.state.problem;
+  if (problem !== undefined) return { status: 'False', reason: 'InvalidSchedule', message: problem };
+  const waiting = backups.find((b) => b.status?.completionTime === undefined && stalled(b));
+  const bad = waiting ?? (last !== undefined && ready(last)?.status !== 'True' ? last : undefined);
+  if (bad !== undefined) {
+    const { reason = 'Unexpected', message = '' } = ready(bad) ?? {};
+    return { status: 'False', reason, message: `${bad.metadata.name}: ${message}` };
+  }
+  if (last === undefined) return { status: 'Unknown', reason: 'NoBackupYet', message: 'no backup has been made yet' };
+  return {
+    status: 'True',
+    reason: 'LastBackupSucceeded',
+    message: `${last.metadata.name}: ${ready(last)?.message ?? ''}`,
+  };
+}

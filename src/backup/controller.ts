@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// The EtcdBackup controller: observe, plan, act, and say in status what was seen.
+import { isDeepStrictEqual } from 'node:util';
+import type { EtcdBackup, EtcdBackupStatus } from '../api/backup.ts';
+import type { EtcdCluster } from '../api/cluster.ts';
+import { API_VERSION } from '../api/names.ts';
+import { etcdBackups } from '../api/resources.ts';
+import type { KubeClient } from '../runtime/client.ts';
+import { KubeError } from '../runtime/errors.ts';
+import type { EventRecorder } from '../runtime/events.ts';
+import type { KubeObject } from '../runtime/json.ts';
+import {
+  type Key,
+  type Manager,
+  type Outcome,
+  type ReconcileContext,
+  source,
+  type WatchedStore,
+} from '../runtime/manager.ts';
+import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
+import { BACKUP_ANNOTATIONS } from './marks.ts';
+import { observe, readPods, readSecrets } from './observe.ts';
+import type { ObservedBackup } from './observed.ts';
+import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
+import { type JobSettings, renderJob } from './render/job.ts';
+import { backupStatus } from './status.ts';
+
+export interface BackupControllerDeps {
+  readonly manager: Manager;
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly backups: WatchedStore<EtcdBackup>;
+  readonly clusters: WatchedStore<EtcdCluster>;
+  readonly jobs: WatchedStore<Job>;
+  readonly pods: WatchedStore<Pod>;
+  readonly image: string | undefined;
+  readonly egress: JobSettings['egress'];
+  /** The status of the cluster has news. */
+  clusterChanged(key: Key): void;
+}
+
+/** Reads and a write at most; a plan that does not settle is a mistake of ours and must not spin. */
+const MAX_STEPS = 5;
+
+export class BackupController {
+  readonly #deps: BackupControllerDeps;
+  /** Per cluster, the backup whose Job is being created just now: the cache does not show it yet. */
+  readonly #starting = new Map<string, string>();
+
+  constructor(deps: BackupControllerDeps) {
+    this.#deps = deps;
+    const { manager, backups, clusters, jobs, pods } = deps;
+    const unfinished = (namespace: string | undefined, cluster: string): Key[] =>
+      backups
+        .list(namespace)
+        .filter((b) => b.spec.clusterName === cluster && !isFinished(b.status))
+        .map(keyOf);
+    manager.controller({
+      name: 'backup',
+      workers: 4,
+      resyncMs: 300_000,
+      sources: [
+        // A backup that ends makes room for the next one of its cluster.
+        source(backups, (b) => [keyOf(b), ...unfinished(b.metadata.namespace, b.spec.clusterName)]),
+        source(clusters, (c) => unfinished(c.metadata.namespace, c.metadata.name)),
+        source(jobs, worksFor),
+        source(pods, worksFor),
+      ],
+      reconcile: (key, ctx) => this.#reconcile(key, ctx).catch(onConflict),
+    });
+  }
+
+  async #reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
+    const backup = this.#deps.backups.get(key);
+    if (backup === undefined || backup.metadata.deletionTimestamp !== undefined || isFinished(backup.status))
+      return undefined;
+    const stores = {
+      backups: this.#deps.backups,
+      clusters: this.#deps.clusters,
+      jobs: this.#deps.jobs,
+      pods: this.#deps.pods,
+    };
+    const deps = { client: this.#deps.client, stores, image: this.#deps.image };
+    let observed = await observe(deps, backup, ctx.signal);
+    let created: Job | undefined;
+    for (let n = 0; n < MAX_STEPS; n += 1) {
+      const planned = planBackup(observed);
+      if (planned.step === undefined) return this.#say(observed, planned, created, ctx);
+      if (planned.step.action === 'ReadPods') observed = await readPods(deps, observed, ctx.signal);
+      else if (planned.step.action === 'ReadSecrets') observed = await readSecrets(deps, observed, ctx.signal);
+      else {
+        created = await this.#create(observed, planned, planned.step, ctx);
+        if (created === undefined) return { requeueAfterMs: 1_000 };
+        observed = { ...observed, jobs: [...observed.jobs, created], pods: [], podsAreLive: false };
+      }
+    }
+    throw new Error(`no plan settled within ${MAX_STEPS} steps`);
+  }
+
+  /** `undefined` if it is not the time after all; the next pass judges anew. */
+  async #create(
+    o: ObservedBackup,
+    planned: BackupPlan,
+    step: Extract<Step, { action: 'CreateJob' }>,
+    ctx: ReconcileContext,
+  ): Promise<Job | undefined> {
+    const { client } = this.#deps;
+    const { metadata, spec } = o.backup;
+    const namespace = metadata.namespace as string;
+    const uid = metadata.uid as string;
+    const lane = `${namespace}/${spec.clusterName}`;
+    if ((this.#starting.get(lane) ?? uid) !== uid) return undefined;
+    this.#starting.set(lane, uid);
+    try {
+      // The cache may not have seen that this backup is done, gone, or another one by now.
+      const live = await client.find(etcdBackups, { namespace, name: metadata.name }, { signal: ctx.signal });
+      if (live === undefined || live.metadata.uid !== uid || isFinished(live.status)) return undefined;
+      return await this.#post(o, step, ctx);
+    } catch (e) {
+      if (e instanceof KubeError && (e.code === 'Forbidden' || e.code === 'Invalid')) {
+        await this.#say(
+          o,
+          { ...planned, verdict: { kind: 'blocked', reason: 'JobRefused', message: e.message } },
+          undefined,
+          ctx,
+        );
+      }
+      throw e;
+    } finally {
+      this.#starting.delete(lane);
+    }
+  }
+
+  async #post(o: ObservedBackup, step: Extract<Step, { action: 'CreateJob' }>, ctx: ReconcileContext): Promise<Job> {
+    const { client, events, image, egress } = this.#deps;
+    const { attempt, policy } = step;
+    if (o.cluster === undefined || o.spec === undefined || image === undefined)
+      throw new Error('a Job needs a cluster and an image');
+    const settings = { image, egress };
+    const job = renderJob({ backup: o.backup, cluster: o.cluster, spec: o.spec, policy, attempt, settings });
+    ctx.log.info({ step: 'CreateJob', job: job.metadata.name, attempt }, 'the Job of the backup is created');
+    const reason = attempt === 1 ? 'Started' : 'Retried';
+    const message = `Job ${job.metadata.name} takes a snapshot of ${o.backup.spec.clusterName}`;
+    try {
+      const made = await client.create(jobResource, job, { signal: ctx.signal });
+      events.emit(regarding(o.backup), { type: 'Normal', reason, action: 'CreateJob', message });
+      return made;
+    } catch (e) {
+      if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
+      // Our own earlier request had arrived after all, unless somebody took the name.
+      const there = await client.get(jobResource, job.metadata, { signal: ctx.signal });
+      if (there.metadata.ownerReferences?.some((r) => r.uid === o.backup.metadata.uid) === true) return there;
+      throw new KubeError(
+        'Invalid',
+        `a Job ${job.metadata.name} exists and is not of this backup; rename or delete it`,
+        { cause: e },
+      );
+    }
+  }
+
+  async #say(
+    o: ObservedBackup,
+    planned: BackupPlan,
+    created: Job | undefined,
+    ctx: ReconcileContext,
+  ): Promise<Outcome> {
+    const { verdict } = planned;
+    if (verdict === undefined) return undefined;
+    const status = backupStatus(o.backup, verdict, created ?? o.jobs.at(-1), o.now);
+    const reason = status.conditions[0]?.reason ?? '';
+    if (await this.#write(o.backup, status, ctx.signal)) {
+      ctx.log.info({ reason, verdict: verdict.kind }, status.conditions[0]?.message);
+      const before = o.backup.status?.conditions?.[0]?.reason;
+      if (before !== reason) this.#announce(o.backup, verdict, status);
+      this.#deps.clusterChanged({ namespace: o.backup.metadata.namespace as string, name: o.backup.spec.clusterName });
+    }
+    const again = verdict.kind === 'progress' || verdict.kind === 'blocked' ? verdict.lookAgainMs : undefined;
+    return again === undefined ? undefined : { requeueAfterMs: again };
+  }
+
+  #announce(backup: EtcdBackup, verdict: Verdict, status: EtcdBackupStatus): void {
+    if (verdict.kind === 'progress' && verdict.reason === 'Running') return;
+    const [ready] = status.conditions;
+    const type = verdict.kind === 'failed' || verdict.kind === 'blocked' ? 'Warning' : 'Normal';
+    const event = { type, reason: ready?.reason ?? '', action: 'Backup', message: ready?.message ?? '' } as const;
+    this.#deps.events.emit(regarding(backup), event);
+  }
+
+  async #write(backup: EtcdBackup, status: EtcdBackupStatus, signal: AbortSignal): Promise<boolean> {
+    const wanted = JSON.parse(JSON.stringify(status)) as EtcdBackupStatus;
+    if (isDeepStrictEqual(backup.status, wanted)) return false;
+    const { name, namespace, uid, resourceVersion } = backup.metadata;
+    // The version makes a decision from a stale cache fail: a result that was recorded is never taken back.
+    const metadata = {
+      name,
+      namespace: namespace as string,
+      uid: uid as string,
+      resourceVersion: resourceVersion as string,
+    };
+    const object = { apiVersion: API_VERSION, kind: 'EtcdBackup', metadata, status: wanted } as EtcdBackup;
+    await this.#deps.client.apply(etcdBackups, object, { subresource: 'status', force: true, signal });
+    return true;
+  }
+}
+
+/** Decided from a cache that is behind, which is no failure: it catches up by itself. */
+function onConflict(e: unknown): Outcome {
+  if (e instanceof KubeError && e.code === 'Conflict') return { requeueAfterMs: 200 };
+  throw e;
+}
+
+/** The backup that a Job or a pod works for. */
+function worksFor(o: KubeObject): Key[] {
+  const name = o.metadata.annotations?.[BACKUP_ANNOTATIONS.backup];
+  return name === undefined ? [] : [{ namespace: o.metadata.namespace as string, name }];
+}
+
+const keyOf = (o: KubeObject): Key => ({ namespace: o.metadata.namespace as string, name: o.metadata.name });
+
+/** Objects from a list may lack their own kind. */
+const regarding = (backup: EtcdBackup): EtcdBackup => ({ ...backup, apiVersion: API_VERSION, kind: 'EtcdBackup' });

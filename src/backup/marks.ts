@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Labels and annotations on the objects of backups, and the names of Jobs and scheduled backups.
+import { GROUP, LABELS } from '../api/names.ts';
+
+export const BACKUP_ANNOTATIONS = {
+  /** On Jobs and pods: the EtcdBackup they work for. */
+  backup: `${GROUP}/backup`,
+  /** On pods: the configuration of the Job, mounted as a file. */
+  job: `${GROUP}/backup-job`,
+  /** On EtcdBackups that a schedule made: the time it was due, RFC 3339. */
+  scheduledAt: `${GROUP}/scheduled-at`,
+} as const;
+
+export const backupLabels = (cluster: string): Record<string, string> => ({
+  [LABELS.cluster]: cluster,
+  'app.kubernetes.io/name': 'etcd',
+  'app.kubernetes.io/managed-by': 'quorate',
+  'app.kubernetes.io/component': 'backup',
+});
+
+/** The selector of everything above. */
+export const BACKUP_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate,app.kubernetes.io/component=backup`;
+
+/** Room that Job names leave in a label of 63 characters for `-<8 digits of the UID>-<attempt>`. */
+const MAX_STEM = 48;
+
+/** Carries the UID, so that a re-created EtcdBackup of the same name never meets the Jobs of its predecessor. */
+export function jobName(backup: { readonly name: string; readonly uid: string }, attempt: number): string {
+  const stem = backup.name.slice(0, MAX_STEM).replaceAll('.', '-').replace(/-+$/, '');
+  return `${stem}-${backup.uid.slice(0, 8)}-${attempt}`;
+}
+
+export function attemptOf(job: string): number {
+  return Number(/-(\d{1,2})$/.exec(job)?.[1] ?? 0);
+}
+
+/** `orders-hourly-202611230700`, in UTC: the same run always has the same name, so that it cannot be made twice. */
+export function scheduledName(cluster: string, schedule: string, due: Date): string {
+  return `${cluster}-${schedule}-${due.toISOString().slice(0, 16).replace(/[-T:]/g, '')}`;
+}

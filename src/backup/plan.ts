@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decides about one EtcdBackup: what is true of it now, and what to do next. Pure.
+import type { BackupPolicy } from '../api/policy.ts';
+import { type FailureReason, REMEDIES } from './failures.ts';
+import { jobState } from './jobstate.ts';
+import { attemptOf } from './marks.ts';
+import type { ObservedBackup } from './observed.ts';
+import type { JobSuccess } from './result.ts';
+
+/**
+ * `progress`: at work, or waiting for what comes by itself. `blocked`: somebody has to act, and it goes on by itself
+ * then. `failed` and `done` are final.
+ */
+export type Verdict =
+  | {
+      readonly kind: 'progress' | 'blocked';
+      readonly reason: string;
+      readonly message: string;
+      readonly lookAgainMs?: number;
+    }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string }
+  | { readonly kind: 'done'; readonly result: JobSuccess };
+
+export type Step =
+  /** Read what the next decision needs, then decide again. */
+  | { readonly action: 'ReadPods' }
+  | { readonly action: 'ReadSecrets' }
+  | { readonly action: 'CreateJob'; readonly attempt: number; readonly policy: BackupPolicy };
+
+export interface BackupPlan {
+  /** Absent for a backup that is finished and recorded so: nothing is written any more. */
+  readonly verdict?: Verdict;
+  readonly step?: Step;
+}
+
+/** Jobs per backup; only runs that were lost or interrupted are repeated, never those that failed. */
+export const MAX_ATTEMPTS = 3;
+const RETRY_AFTER_MS = 10_000;
+const CREDENTIALS_MS = 15_000;
+const CERTIFICATES_MS = 2_000;
+
+const progress = (reason: string, message: string, lookAgainMs?: number): BackupPlan => ({
+  verdict: { kind: 'progress', reason, message, ...(lookAgainMs === undefined ? {} : { lookAgainMs }) },
+});
+const blocked = (reason: string, message: string, lookAgainMs?: number): BackupPlan => ({
+  verdict: { kind: 'blocked', reason, message, ...(lookAgainMs === undefined ? {} : { lookAgainMs }) },
+});
+const failed = (reason: FailureReason, message: string): BackupPlan => ({
+  verdict: { kind: 'failed', reason, message: `${message}; to do: ${REMEDIES[reason]}` },
+});
+
+export const isFinished = (status: ObservedBackup['backup']['status']): boolean => status?.completionTime !== undefined;
+
+export function planBackup(o: ObservedBackup): BackupPlan {
+  if (isFinished(o.backup.status)) return {};
+  const last = o.jobs.at(-1);
+  const attempted = Math.max(last === undefined ? 0 : attemptOf(last.metadata.name), o.backup.status?.attempts ?? 0);
+  if (attempted === 0) return start(o, 1);
+  const state = last === undefined || attemptOf(last.metadata.name) < attempted ? GONE : jobState(last, o.pods);
+  if (state.kind === 'running') return progress('Running', state.message);
+  if (state.kind === 'result') {
+    const { result } = state;
+    if (result.ok) return { verdict: { kind: 'done', result } };
+    if (result.reason !== 'Interrupted') return failed(result.reason, result.message);
+    return again(o, attempted, { reason: 'Interrupted', message: result.message, endedAt: state.endedAt });
+  }
+  // The cache may show the end of a Job before the last word of its pod.
+  if (!o.podsAreLive && state.podsMatter)
+    return { ...progress('Running', 'the Job has ended'), step: { action: 'ReadPods' } };
+  return state.repeatable ? again(o, attempted, state) : failed(state.reason, state.message);
+}
+
+const GONE = {
+  kind: 'ended' as const,
+  reason: 'JobLost' as const,
+  message: 'its Job was deleted before it was done',
+  repeatable: true,
+  podsMatter: false,
+  endedAt: undefined,
+};
+
+interface Lost {
+  readonly reason: FailureReason;
+  readonly message: string;
+  readonly endedAt: Date | undefined;
+}
+
+/** The next attempt first looks in the store whether the lost one had finished after all. */
+function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
+  const { reason, message, endedAt } = lost;
+  if (attempted >= MAX_ATTEMPTS) return failed(reason, `${message}, ${attempted} times`);
+  const wait = endedAt === undefined ? 0 : endedAt.getTime() + RETRY_AFTER_MS * attempted - o.now.getTime();
+  // A clock that was set back must not hold up the retry for longer than the pause itself.
+  const bounded = Math.min(wait, RETRY_AFTER_MS * attempted);
+  if (bounded > 0)
+    return progress('Retrying', `${message}; attempt ${attempted + 1} of ${MAX_ATTEMPTS} follows`, bounded);
+  return start(o, attempted + 1);
+}
+
+function start(o: ObservedBackup, attempt: number): BackupPlan {
+  const { clusterName } = o.backup.spec;
+  if (o.image === undefined) {
+    return blocked(
+      'OperatorImageUnknown',
+      'the operator was started without --image and does not know what to run as a Job',
+    );
+  }
+  if (o.cluster === undefined || o.cluster.metadata.deletionTimestamp !== undefined) {
+    return blocked(
+      'ClusterNotFound',
+      `there is no EtcdCluster ${clusterName} in this namespace; create it, or delete this backup`,
+    );
+  }
+  if (o.spec === undefined)
+    return blocked('ClusterInvalid', `the spec of the EtcdCluster ${clusterName} is refused; its status says why`);
+  const policy = o.spec.backup;
+  if (policy === undefined) {
+    return blocked(
+      'StoreNotConfigured',
+      `the EtcdCluster ${clusterName} has no spec.backup.store; set it, and this backup goes on`,
+    );
+  }
+  const ahead = o.siblings.find((s) => s.running || precedes(s, o));
+  if (ahead !== undefined) return progress('Queued', `waits for the backup ${ahead.name}: one at a time per cluster`);
+  const available = o.cluster.status?.conditions?.find((c) => c.type === 'Available');
+  if (available?.status !== 'True') {
+    return progress(
+      'ClusterUnavailable',
+      `waits until the cluster ${clusterName} is Available: ${available?.message ?? 'no status yet'}`,
+    );
+  }
+  if (o.secrets === undefined) return { step: { action: 'ReadSecrets' } };
+  if (o.secrets.credentials !== undefined)
+    return blocked(o.secrets.credentials.reason, o.secrets.credentials.message, CREDENTIALS_MS);
+  if (!o.secrets.tls)
+    return progress('CertificatesPending', 'waits for the client certificate of backups', CERTIFICATES_MS);
+  return { ...progress('Running', `attempt ${attempt} starts`), step: { action: 'CreateJob', attempt, policy } };
+}
+
+/** By creation, then by name: all of them agree on who is next without talking to each other. */
+function precedes(s: { readonly name: string; readonly created: string }, o: ObservedBackup): boolean {
+  const created = o.backup.metadata.creationTimestamp ?? '';
+  return s.created < created || (s.created === created && s.name < o.backup.metadata.name);
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the EtcdBackups of a cluster's schedules when they are due, and clears away the oldest ones.
+import type { EtcdBackup } from '../../api/backup.ts';
+import type { EtcdCluster } from '../../api/cluster.ts';
+import { effectiveSpec } from '../../api/effective.ts';
+import { API_VERSION } from '../../api/names.ts';
+import { etcdBackups } from '../../api/resources.ts';
+import type { KubeClient } from '../../runtime/client.ts';
+import { KubeError } from '../../runtime/errors.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import type { KubeObject } from '../../runtime/json.ts';
+import {
+  type Key,
+  type Manager,
+  type Outcome,
+  type ReconcileContext,
+  source,
+  type WatchedStore,
+} from '../../runtime/manager.ts';
+import { BACKUP_ANNOTATIONS, backupLabels, scheduledName } from '../marks.ts';
+import { outdated } from './history.ts';
+import type { ScheduleMemory } from './memory.ts';
+import { type ScheduleView, viewSchedules } from './view.ts';
+
+export interface ScheduleControllerDeps {
+  readonly manager: Manager;
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly backups: WatchedStore<EtcdBackup>;
+  readonly clusters: WatchedStore<EtcdCluster>;
+  readonly memory: ScheduleMemory;
+  /** The status of the cluster has news. */
+  clusterChanged(key: Key): void;
+}
+
+/** Timers count on a clock of their own: when the wall clock jumps, this is how late it is noticed at most. */
+const LOOK_AGAIN_MS = 300_000;
+/** Just past the second, so that a run is due when the timer fires. */
+const MARGIN_MS = 20;
+
+export class ScheduleController {
+  readonly #deps: ScheduleControllerDeps;
+
+  constructor(deps: ScheduleControllerDeps) {
+    this.#deps = deps;
+    deps.manager.controller({
+      name: 'backup-schedule',
+      workers: 2,
+      sources: [
+        source(deps.clusters, (c) => (c.spec.backup === undefined ? [] : [keyOf(c, c.metadata.name)])),
+        source(deps.backups, (b) => [keyOf(b, b.spec.clusterName)]),
+      ],
+      reconcile: (k, ctx) => this.#reconcile(k, ctx),
+    });
+  }
+
+  async #reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
+    const { clusters, memory } = this.#deps;
+    const cluster = clusters.get(key);
+    if (cluster === undefined) {
+      memory.keepOnly(new Set(clusters.list().map((c) => c.metadata.uid as string)));
+      return undefined;
+    }
+    if (cluster.metadata.deletionTimestamp !== undefined) return undefined;
+    const spec = effectiveSpec(cluster);
+    if (!spec.ok || spec.spec.backup === undefined) return undefined;
+    const backups = this.#deps.backups.list(key.namespace).filter((b) => b.spec.clusterName === key.name);
+    const now = new Date();
+    const views = viewSchedules(cluster, spec.spec.backup, backups, memory, now);
+    for (const view of views) await this.#follow(cluster, view, ctx);
+    for (const old of outdated(backups)) await this.#clear(old, ctx);
+    // A run that was just made or given up has moved its schedule on.
+    const after = viewSchedules(cluster, spec.spec.backup, backups, memory, now);
+    const next = after.flatMap((v) =>
+      v.state.next === undefined ? [] : [v.state.next.getTime() - now.getTime() + MARGIN_MS],
+    );
+    return next.length === 0 ? undefined : { requeueAfterMs: Math.max(MARGIN_MS, Math.min(...next, LOOK_AGAIN_MS)) };
+  }
+
+  async #follow(
+    cluster: EtcdCluster,
+    { schedule, state, running }: ScheduleView,
+    ctx: ReconcileContext,
+  ): Promise<void> {
+    const { name } = schedule;
+    if (state.missed !== undefined) {
+      const message = `the run of ${name} at ${state.missed.toISOString()} was missed by more than an hour; the next one comes at its time`;
+      this.#giveUp(cluster, name, state.missed, { reason: 'BackupMissed', message });
+    }
+    if (state.due === undefined) return;
+    if (running !== undefined) {
+      const message = `the run of ${name} at ${state.due.toISOString()} is left out: ${running} of the same schedule is not finished`;
+      this.#giveUp(cluster, name, state.due, { reason: 'BackupSkipped', message });
+      return;
+    }
+    await this.#make(cluster, name, state.due, ctx);
+  }
+
+  #giveUp(cluster: EtcdCluster, schedule: string, run: Date, why: { reason: string; message: string }): void {
+    this.#handled(cluster, schedule, run);
+    const regarding = { ...cluster, apiVersion: API_VERSION, kind: 'EtcdCluster' };
+    this.#deps.events.emit(regarding, { type: 'Warning', action: 'Schedule', ...why });
+  }
+
+  #handled(cluster: EtcdCluster, schedule: string, run: Date): void {
+    this.#deps.memory.set(cluster.metadata.uid as string, schedule, run);
+    this.#deps.clusterChanged({ namespace: cluster.metadata.namespace as string, name: cluster.metadata.name });
+  }
+
+  /** The name says which run it is, so that it is made once, whoever died in between. */
+  async #make(cluster: EtcdCluster, schedule: string, due: Date, ctx: ReconcileContext): Promise<void> {
+    const base = scheduledName(cluster.metadata.name, schedule, due);
+    // `a-b` with schedule `c` and `a` with schedule `b-c` would make the same name: the second one adds its UID.
+    for (const name of [base, `${base}-${(cluster.metadata.uid as string).slice(0, 8)}`]) {
+      const made = await this.#create(cluster, { name, schedule, due }, ctx);
+      if (made.spec.clusterName !== cluster.metadata.name || made.spec.schedule !== schedule) continue;
+      ctx.log.info({ step: 'CreateBackup', backup: name, schedule }, 'a scheduled backup is made');
+      this.#handled(cluster, schedule, due);
+      return;
+    }
+    throw new Error(`the names for the run of ${schedule} at ${due.toISOString()} are taken`);
+  }
+
+  async #create(
+    cluster: EtcdCluster,
+    run: { name: string; schedule: string; due: Date },
+    ctx: ReconcileContext,
+  ): Promise<EtcdBackup> {
+    const namespace = cluster.metadata.namespace as string;
+    const labels = backupLabels(cluster.metadata.name);
+    // No owner: what was backed up is worth knowing most when the cluster is gone.
+    const backup: EtcdBackup = {
+      metadata: {
+        name: run.name,
+        namespace,
+        labels,
+        annotations: { [BACKUP_ANNOTATIONS.scheduledAt]: run.due.toISOString() },
+      },
+      spec: { clusterName: cluster.metadata.name, schedule: run.schedule },
+    };
+    try {
+      return await this.#deps.client.create(etcdBackups, backup, { signal: ctx.signal });
+    } catch (e) {
+      if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
+      return this.#deps.client.get(etcdBackups, { namespace, name: run.name }, { signal: ctx.signal });
+    }
+  }
+
+  async #clear(old: EtcdBackup, ctx: ReconcileContext): Promise<void> {
+    const { name, namespace, uid, resourceVersion } = old.metadata;
+    const ref = { namespace: namespace as string, name };
+    const pre = { uid: uid as string, resourceVersion: resourceVersion as string };
+    try {
+      await this.#deps.client.delete(etcdBackups, ref, pre, { signal: ctx.signal });
+      ctx.log.info(
+        { step: 'ClearHistory', backup: name },
+        'an old EtcdBackup of a schedule is removed; what it stored stays',
+      );
+    } catch (e) {
+      if (!(e instanceof KubeError && e.code === 'Conflict')) throw e;
+    }
+  }
+}
+
+const keyOf = (o: KubeObject, name: string): Key => ({ namespace: o.metadata.namespace as string, name });

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// When a schedule is due: cron times in a time zone, across changes of the clock. Pure.
+import { Cron } from 'croner';
+import type { BackupPolicy } from '../../api/policy.ts';
+
+export type Schedule = BackupPolicy['schedules'][number];
+
+/** A run that was missed by more than this is not made up for: the next one comes. */
+export const START_DEADLINE_MS = 3_600_000;
+
+export interface ScheduleInput {
+  readonly now: Date;
+  /** The next run, as status promised it before `now`; absent for a schedule that is new, or was suspended. */
+  readonly promised: Date | undefined;
+  /** Time of the latest run that was made or given up; what is not later is over. */
+  readonly handled: Date | undefined;
+}
+
+export interface ScheduleState {
+  /** To be made now. */
+  readonly due?: Date;
+  /** Given up because nobody was there to make it in time. */
+  readonly missed?: Date;
+  /** Absent while suspended, or if no such time will come. */
+  readonly next?: Date;
+  /** The expression or the time zone is none. */
+  readonly problem?: string;
+}
+
+/**
+ * A run is due if its time has been promised: so a new schedule, an edited one and one that was suspended never fire
+ * for times before they were in force. Of several missed runs only the latest is due. Five fields, minutes at most; a
+ * local time that a change of the clock skips runs right after it, one that occurs twice runs once.
+ */
+export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleState {
+  if (schedule.suspend === true) return {};
+  const cron = parse(schedule, o.now);
+  if (typeof cron === 'string') return { problem: cron };
+  const upcoming = cron.next === undefined ? {} : { next: cron.next };
+  if (o.promised === undefined || o.promised > o.now) return upcoming;
+  const latest = latestRun(cron.cron, o.now);
+  if (latest === undefined || latest < o.promised || (o.handled !== undefined && latest <= o.handled)) return upcoming;
+  if (o.now.getTime() - latest.getTime() > START_DEADLINE_MS) return { ...upcoming, missed: latest };
+  // The promise stands until the run is made, so that an operator that dies now finds it again.
+  return { due: latest, next: latest };
+}
+
+function parse(schedule: Schedule, now: Date): { cron: Cron; next: Date | undefined } | string {
+  const invalid = (why: string): string => `the schedule ${schedule.name} is not valid: ${why}`;
+  // The library reads it as the moment of parsing, which would differ from one look to the next.
+  if (schedule.schedule.includes('?')) return invalid('? has no meaning here');
+  try {
+    const cron = new Cron(schedule.schedule, { timezone: schedule.timeZone ?? 'UTC', mode: '5-part', paused: true });
+    // A time zone is only looked up when it is used.
+    return { cron, next: cron.nextRun(now) ?? undefined };
+  } catch (e) {
+    return invalid(e instanceof Error ? e.message.slice(0, 160) : 'unreadable');
+  }
+}
+
+/** The latest run that is not after `now`. */
+function latestRun(cron: Cron, now: Date): Date | undefined {
+  // A run at this very second counts: runs are asked for before the reference.
+  const [latest] = cron.previousRuns(1, new Date(now.getTime() + 1000));
+  if (latest !== undefined && latest <= now) return latest;
+  return cron.previousRuns(1, now)[0];
+}

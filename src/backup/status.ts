@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Derives the status of an EtcdBackup from a verdict. Pure; the one place where its conditions are made.
+import type { EtcdBackup, EtcdBackupStatus } from '../api/backup.ts';
+import { type Condition, mergeConditions } from '../runtime/conditions.ts';
+import type { Job } from '../runtime/resources.ts';
+import { attemptOf } from './marks.ts';
+import type { Verdict } from './plan.ts';
+import type { JobSuccess } from './result.ts';
+
+const seconds = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`;
+
+export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | undefined, now: Date): EtcdBackupStatus {
+  const previous = backup.status;
+  const observedGeneration = backup.metadata.generation ?? 0;
+  const attempts = Math.max(job === undefined ? 0 : attemptOf(job.metadata.name), previous?.attempts ?? 0);
+  const final = verdict.kind === 'done' || verdict.kind === 'failed';
+  const startTime = previous?.startTime ?? job?.metadata.creationTimestamp;
+  return {
+    observedGeneration,
+    conditions: mergeConditions(previous?.conditions ?? [], conditions(verdict, observedGeneration), now),
+    ...(job === undefined ? (previous?.job === undefined ? {} : { job: previous.job }) : { job: job.metadata.name }),
+    ...(attempts === 0 ? {} : { attempts }),
+    ...(startTime === undefined ? {} : { startTime }),
+    ...(verdict.kind === 'done' ? outcome(verdict.result) : {}),
+    ...(final ? { completionTime: verdict.kind === 'done' ? verdict.result.completionTime : seconds(now) } : {}),
+  };
+}
+
+function outcome(r: JobSuccess): Partial<EtcdBackupStatus> {
+  return {
+    key: r.key,
+    location: `${r.location}/${r.key}`,
+    size: String(r.size),
+    compressedSize: String(r.compressedSize),
+    sha256: r.sha256,
+    revision: r.revision,
+    member: r.member,
+    etcdVersion: r.etcdVersion,
+    clusterId: r.clusterId,
+  };
+}
+
+type Draft = Omit<Condition, 'lastTransitionTime'>;
+
+function conditions(v: Verdict, observedGeneration: number): Draft[] {
+  const make = (type: string, status: Condition['status'], reason: string, message: string): Draft => ({
+    type,
+    status,
+    reason,
+    message,
+    observedGeneration,
+  });
+  if (v.kind === 'done') {
+    const { size, compressedSize, revision, member } = v.result;
+    const message = `revision ${revision} from ${member}: ${mib(size)} as ${mib(compressedSize)}, read back and compared`;
+    return [make('Ready', 'True', 'Completed', message)];
+  }
+  const type = v.kind === 'progress' ? 'Reconciling' : 'Stalled';
+  return [make('Ready', 'False', v.reason, v.message), make(type, 'True', v.reason, v.message)];
+}
+
+const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
