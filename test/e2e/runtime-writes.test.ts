@@ -51,8 +51,8 @@ describe.concurrent('writes', () => {
     expect(new Set(created.map(({ path, name }) => `${path}/${name}`)).size, 'each object is created once').toBe(
       created.length,
     );
-    const [service] = await suite.kube.list(services, namespace);
-    expect(service?.metadata.ownerReferences?.[0]?.uid).toBe(made.metadata.uid);
+    const service = await suite.kube.get(services, { namespace, name: 'unheard-client' });
+    expect(service.metadata.ownerReferences?.[0]?.uid).toBe(made.metadata.uid);
     await lost.remove();
     await suite.settle(object);
   });

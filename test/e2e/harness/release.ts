@@ -8,7 +8,7 @@ import { deployments } from './resources.ts';
 const installed = { namespace: 'quorate-system', name: 'quorate' };
 /** Remembers how many replicas to give back, also after a run that was killed. */
 const replicasAnnotation = 'quorate.dev/replicas-before-e2e';
-/** On every namespace that the tests make, so that a later run can remove what a killed one left. */
+/** On every namespace that the tests make, with the run's process id: a later run removes what a killed one left. */
 export const e2eLabel = 'quorate-e2e';
 
 export interface ChartImage {

@@ -136,7 +136,7 @@ class RunningSuite implements Suite {
 }
 
 async function createNamespace(kube: Kube, name: string): Promise<void> {
-  const labels = { [e2eLabel]: 'true', 'pod-security.kubernetes.io/enforce': 'restricted' };
+  const labels = { [e2eLabel]: process.env.QUORATE_E2E_RUN ?? '0', 'pod-security.kubernetes.io/enforce': 'restricted' };
   await kube.create(namespaceKind, { metadata: { name, labels } });
 }
 
