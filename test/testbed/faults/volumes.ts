@@ -60,17 +60,17 @@ async function mountOf(claim: ClaimRef): Promise<Mounted> {
 
 const FILL = '.testbed-fill';
 
-/** Takes all free space of a claim's volume but `leaveBytes` (default 0): writers get a real ENOSPC. */
+/** Takes all free space of a claim's volume but `leaveBytes` (default 0): writers get a real ENOSPC (less than 64 KiB stay). */
 export async function fillVolume(claim: ClaimRef, o: { leaveBytes?: number } = {}): Promise<Fault> {
   const { node, target } = await mountOf(claim);
   const leave = o.leaveBytes ?? 0;
-  // The bulk is reserved without writing it; the last 8 MiB are written, because a reservation must be whole.
+  // The bulk is reserved without writing it; the rest is written until nothing fits.
   await shell(
     node,
     `cd '${target}' && free=$(df -B1 --output=avail . | tail -n 1) && bulk=$((free - ${leave} - 8388608))
      [ $bulk -gt 0 ] && fallocate -l $bulk ${FILL}
-     if [ ${leave} -eq 0 ]; then dd if=/dev/zero of=${FILL}-end bs=64k 2>/dev/null; dd if=/dev/zero of=${FILL}-last bs=1k 2>/dev/null; fi
-     sync -f . ; true`,
+     for n in $([ ${leave} -eq 0 ] && echo 1 2 3); do dd if=/dev/zero of=${FILL}-$n bs=4k 2>/dev/null; sync -f .; done
+     true`,
   );
   return faultOf(() => freeVolume(claim));
 }
@@ -78,7 +78,7 @@ export async function fillVolume(claim: ClaimRef, o: { leaveBytes?: number } = {
 /** Gives the space back that fillVolume took. */
 export async function freeVolume(claim: ClaimRef): Promise<void> {
   const { node, target } = await mountOf(claim);
-  await shell(node, `rm -f '${target}'/${FILL} '${target}'/${FILL}-end '${target}'/${FILL}-last`);
+  await shell(node, `rm -f '${target}'/${FILL} '${target}'/${FILL}-[123]`);
 }
 
 /** Free bytes of a claim's volume. */
