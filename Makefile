@@ -22,8 +22,8 @@ testbed: deps ## the testbed with the operator installed (see .testbed/)
 testbed-down: deps ## removes the testbed and everything it started
 	@node test/testbed/cli.ts down
 
-dev: deps ## rebuilds the operator, loads it into the running testbed and rolls it
-	@node scripts/deploy.ts --quick
+dev: deps ## rebuilds the operator, loads it into the testbed and rolls it; VALUES=my.yaml for the chart
+	@node scripts/deploy.ts --quick $(if $(VALUES),--values $(VALUES))
 
 bench: deps ## measures against the floor; a table and JSON
 	@node test/bench/cli.ts

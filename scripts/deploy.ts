@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { bringUp } from '../test/testbed/cluster.ts';
 import { FILES, ROOT, STATE } from '../test/testbed/config.ts';
 import { findEngine } from '../test/testbed/engine.ts';
@@ -20,7 +21,8 @@ const about = ['--namespace', namespace];
 /** The image that the nodes hold. */
 const imageFile = path.join(STATE, 'operator-image.json');
 
-async function installChart(image: OperatorImage): Promise<void> {
+/** `values`: a file of the chart's values. */
+async function installChart(image: OperatorImage, values: string | undefined): Promise<void> {
   const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }]);
   // An interrupted helm leaves a release that is pending for ever: only its record has to go.
@@ -29,6 +31,7 @@ async function installChart(image: OperatorImage): Promise<void> {
   const args = ['upgrade', '--install', release, 'charts/quorate', ...about, '--reset-values'];
   // Whatever somebody applied or scaled by hand in the testbed: the chart decides.
   args.push('--force-conflicts', '--take-ownership');
+  if (values !== undefined) args.push('--values', path.resolve(values));
   await run(await findHelm(), [...args, '--kubeconfig', FILES.kubeconfig, '--history-max', '3', '--values', '-'], {
     cwd: ROOT,
     input: JSON.stringify({ image: { repository: image.repository, tag: image.tag } }),
@@ -54,19 +57,25 @@ async function running(): Promise<boolean> {
 }
 
 /** Idempotent. With `quick`, a testbed that runs is not looked at any closer. */
-export async function deployOperator(progress: Progress, options: { quick: boolean }): Promise<OperatorImage> {
+export async function deployOperator(
+  progress: Progress,
+  options: { quick: boolean; values?: string | undefined },
+): Promise<OperatorImage> {
   if (!(options.quick && (await running()))) await bringUp('cached', progress);
   const image = await buildImage(progress);
   await progress.step(`load ${image.reference} into the nodes`, () => loadImage(image.reference));
   await writeFile(imageFile, `${JSON.stringify(image)}\n`);
-  await progress.step('install the chart', () => installChart(image));
+  await progress.step('install the chart', () => installChart(image, options.values));
   await progress.step('roll the operator', rolledOut);
   return image;
 }
 
 if (import.meta.main) {
   await runScript(async (progress) => {
-    const { reference } = await deployOperator(progress, { quick: process.argv.includes('--quick') });
+    const { values: flags } = parseArgs({
+      options: { quick: { type: 'boolean', default: false }, values: { type: 'string' } },
+    });
+    const { reference } = await deployOperator(progress, flags);
     const kubeconfig = path.relative(process.cwd(), FILES.kubeconfig);
     progress.note(`${reference} runs in ${namespace}; export KUBECONFIG=${kubeconfig}`);
   });

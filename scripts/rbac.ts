@@ -100,7 +100,7 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: 'batch',
     resources: ['jobs'],
-    verbs: ['get', 'list', 'watch', 'create', 'delete'],
+    verbs: ['get', 'list', 'watch', 'create'],
     why: 'backups run as Jobs',
   },
   {
