@@ -7,7 +7,7 @@ import { FILES, LABEL, NODES, STATE } from './config.ts';
 import { type ExecResult, exec, shell } from './docker.ts';
 import { cutPods, type Fault, healNetwork, partition, slowPods } from './faults/network.ts';
 import { type TestbedNode, testbedNode } from './faults/nodes.ts';
-import { inPodNetwork, killProcess, locate, type PodRef } from './faults/pods.ts';
+import { inPodNetwork, killProcess, locate, type PodRef, restartContainer } from './faults/pods.ts';
 import {
   type ClaimRef,
   disturbVolume,
@@ -83,6 +83,7 @@ const operations = {
   emptyVolume,
   emptyDataDirectory,
   killProcess,
+  restartContainer,
   locate,
   inPodNetwork,
   healNetwork,

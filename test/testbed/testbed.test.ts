@@ -156,7 +156,7 @@ describe('images', () => {
 describe('processes', () => {
   it('are killed from outside and started again by the kubelet', async () => {
     await start('victim');
-    await testbed.killProcess(pod('victim'), 'etcd', 'SIGKILL');
+    await testbed.restartContainer(pod('victim'), 'etcd');
     await until('a restart', async () => ((await restarts('victim')) === 1 ? true : undefined));
     await ready('victim');
     expect(await etcdctl('victim', 'put', 'a', 'b')).toBe('OK');

@@ -2,6 +2,7 @@
 // Finds where a pod and its processes really are, and sends its processes signals from outside.
 import { exec, shell } from '../docker.ts';
 import { kubectlJson } from '../kubectl.ts';
+import { until } from '../run.ts';
 
 export interface PodRef {
   readonly namespace: string;
@@ -65,6 +66,21 @@ export async function killProcess(pod: PodRef, container: string, signal = 'SIGK
   const where = await locate(pod);
   const { id } = await runningContainer(where, container);
   await exec(where.node, [...CTR, 'tasks', 'kill', '--signal', signal, id]);
+}
+
+/**
+ * Ends a container and waits until the kubelet has started another in its place: at once the first time, with a
+ * growing delay (10 s, 20 s, …) when it happens often.
+ */
+export async function restartContainer(pod: PodRef, container: string, signal = 'SIGKILL'): Promise<void> {
+  const where = await locate(pod);
+  const { id } = await runningContainer(where, container);
+  await exec(where.node, [...CTR, 'tasks', 'kill', '--signal', signal, id]);
+  await until(
+    `a restart of ${container} in ${pod.namespace}/${pod.name}`,
+    async () => ((await runningContainer(where, container)).id === id ? undefined : true),
+    { timeoutMs: 120_000 },
+  );
 }
 
 /** Runs a shell script of the node inside the pod's network, with the node's own programs. */
