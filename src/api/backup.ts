@@ -3,40 +3,47 @@
 import { z } from 'zod';
 import type { Condition } from '../runtime/conditions.ts';
 import type { KubeObject } from '../runtime/json.ts';
-import { conditionList } from './cluster.ts';
+import { dnsLabel, rules, text, time } from './fields.ts';
+import { CLUSTER_NAME, CLUSTER_NAME_SAYS, MAX_CLUSTER_NAME } from './names.ts';
+import { conditionList, observedGeneration } from './status.ts';
 
-export const backupSpec = z.object({
-  clusterName: z
-    .string()
-    .min(1)
-    .max(52)
-    .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/)
-    .describe('The EtcdCluster of the namespace to back up. Cannot change.'),
-  schedule: z
-    .string()
-    .min(1)
-    .max(24)
-    .optional()
-    .describe('The schedule that made this backup; absent when made by hand.'),
-}); // prettier-ignore
+export const backupSpec = z
+  .object({
+    clusterName: text(MAX_CLUSTER_NAME, CLUSTER_NAME, CLUSTER_NAME_SAYS).describe(
+      'The EtcdCluster of the same namespace to back up. Cannot change.',
+    ),
+    schedule: dnsLabel(24)
+      .optional()
+      .describe('The schedule that made this backup; absent when made by hand. Cannot change.'),
+  })
+  .meta(
+    rules({
+      rule: 'self == oldSelf',
+      message: 'spec cannot change, because a backup is made once: make a new EtcdBackup',
+      reason: 'FieldValueForbidden',
+    }),
+  )
+  .describe('What to back up.');
 export type EtcdBackupSpec = z.input<typeof backupSpec>;
 
+const word = (max = 253) => z.string().max(max).optional();
+
 export const backupStatus = z.object({
-  observedGeneration: z.int(),
+  observedGeneration: observedGeneration(),
   conditions: conditionList(),
-  key: z.string().optional().describe('Of the object in the store.'),
-  location: z.string().optional().describe('Store, bucket and key, to read.'),
-  size: z.string().optional().describe('Bytes of the snapshot.'),
-  compressedSize: z.string().optional().describe('Bytes of the object.'),
-  sha256: z.string().optional().describe('Of the object.'),
-  revision: z.string().optional(),
-  member: z.string().optional(),
-  etcdVersion: z.string().optional(),
-  clusterId: z.string().optional(),
-  startTime: z.string().optional().meta({ format: 'date-time' }),
-  completionTime: z.string().optional().meta({ format: 'date-time' }),
-  job: z.string().optional(),
-  attempts: z.int().optional(),
+  key: word(1024).describe('Of the object in the store.'),
+  location: word(2048).describe('Store and bucket, to read.'),
+  size: word(32).describe('Bytes of the snapshot.'),
+  compressedSize: word(32).describe('Bytes of the object.'),
+  sha256: word(64).describe('Of the object.'),
+  revision: word(20).describe('Everything up to this revision of the keys is inside.'),
+  member: word().describe('Member that the snapshot was taken from.'),
+  etcdVersion: word(64).describe('Version of that member.'),
+  clusterId: word(16).describe('As etcdctl prints it.'),
+  startTime: time().optional().describe('When the Job began.'),
+  completionTime: time().optional().describe('When the backup was complete.'),
+  job: word().describe('Job that makes it.'),
+  attempts: z.int().optional().describe('Jobs that were started for it.'),
 });
 export type EtcdBackupStatus = Omit<z.output<typeof backupStatus>, 'conditions'> & { conditions: Condition[] };
 

@@ -1,73 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills in the defaults of a spec, and refuses what the schema cannot: combinations that cannot work.
 import { clusterSpec, type EffectiveCluster, type EffectiveSpecFailure, type EtcdCluster } from './cluster.ts';
-import { MAX_CLUSTER_NAME } from './names.ts';
+import { AFFINITY_BYTES, ELECTION, HEARTBEAT, LOG_RESERVE, QUOTA, REQUEST, STORAGE } from './limits.ts';
+import { CLUSTER_NAME, CLUSTER_NAME_SAYS, MAX_CLUSTER_NAME } from './names.ts';
 import { durationMs, quantityBytes } from './quantities.ts';
 import { versionRefusal } from './versions.ts';
 
 const MIB = 1024n ** 2n;
-/** Smallest volume. */
-const MIN_STORAGE = 256n * MIB;
-/** Write-ahead log and snapshots beside the database. */
-const LOG_BYTES = 64n * MIB;
-const DEFAULT_QUOTA = 2048n * MIB;
+const RESERVE = quantityBytes(LOG_RESERVE);
+
+type Parsed = Omit<EffectiveCluster, 'etcd'> & {
+  etcd: Omit<EffectiveCluster['etcd'], 'quota'> & { quota?: string | undefined };
+};
+/** Why not; undefined if nothing is wrong. */
+type Check = (spec: Parsed) => EffectiveSpecFailure | undefined;
 
 const refuse = (field: string, message: string): EffectiveSpecFailure => ({ ok: false, field, message });
 
+/**
+ * The spec with every default filled in, or the field that stands against it, the allowed range and the remedy. The API
+ * server holds the same rules; this is for objects that were stored before a rule came to be. Never throws.
+ */
 export function effectiveSpec(
   cluster: EtcdCluster,
 ): { readonly ok: true; readonly spec: EffectiveCluster } | EffectiveSpecFailure {
   const { name } = cluster.metadata;
-  if (name.length > MAX_CLUSTER_NAME || !/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(name)) {
-    return refuse(
-      'metadata.name',
-      `"${name}" must start with a letter, hold only lower-case letters, digits and dashes, and have at most ${MAX_CLUSTER_NAME} characters, because Services and labels are named after it`,
-    );
+  if (name.length > MAX_CLUSTER_NAME || !CLUSTER_NAME.test(name)) {
+    return refuse('metadata.name', `"${name}" ${CLUSTER_NAME_SAYS}`);
   }
   const parsed = clusterSpec.safeParse(cluster.spec);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    return refuse(`spec.${issue?.path.join('.') ?? ''}`, issue?.message ?? 'is not valid');
+    return refuse(pathOf(issue?.path ?? []), issue?.message ?? 'is not valid');
   }
-  const spec = parsed.data;
-  const size = quantityBytes(spec.storage.size);
-  const quota = spec.etcd.quota === undefined ? fittingQuota(size) : quantityBytes(spec.etcd.quota);
-  const failure =
-    versionFailure(spec.version) ?? storageFailure(size, quota, spec.storage.size) ?? timingFailure(spec.etcd);
-  if (failure !== undefined) return failure;
-  const text = spec.etcd.quota ?? `${quota / MIB}Mi`;
-  return { ok: true, spec: { ...spec, etcd: { ...spec.etcd, quota: text } } };
+  const spec: Parsed = parsed.data;
+  for (const check of CHECKS) {
+    const failure = check(spec);
+    if (failure !== undefined) return failure;
+  }
+  const quota = spec.etcd.quota ?? `${fittingQuota(quantityBytes(spec.storage.size)) / MIB}Mi`;
+  return { ok: true, spec: { ...spec, etcd: { ...spec.etcd, quota } } };
 }
 
-/** Defragmentation writes a second copy of the database beside the first. */
+/** As kubectl prints it: `spec.tls.clientCertificates[0].name`. */
+const pathOf = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>((at, key) => (typeof key === 'number' ? `${at}[${key}]` : `${at}.${String(key)}`), 'spec');
+
+/** What the volume can hold twice beside the log: defragmentation writes a second copy of the database. */
 const fittingQuota = (size: bigint): bigint => {
-  const half = (size - LOG_BYTES) / 2n;
-  return half < DEFAULT_QUOTA ? (half / MIB) * MIB : DEFAULT_QUOTA;
+  const half = ((size - RESERVE) / 2n / MIB) * MIB;
+  const usual = quantityBytes(QUOTA.default);
+  return half < usual ? half : usual;
 };
 
-function versionFailure(version: string): EffectiveSpecFailure | undefined {
-  const message = versionRefusal(version);
+const outside = (value: bigint | number, min: bigint | number, max: bigint | number): boolean =>
+  value < min || value > max;
+
+const byteRange = (field: string, value: string, range: { min: string; max: string }) =>
+  outside(quantityBytes(value), quantityBytes(range.min), quantityBytes(range.max))
+    ? refuse(field, `${value} must be between ${range.min} and ${range.max}`)
+    : undefined;
+
+function version(spec: Parsed): EffectiveSpecFailure | undefined {
+  const message = versionRefusal(spec.version);
   return message === undefined ? undefined : refuse('spec.version', message);
 }
 
-function storageFailure(size: bigint, quota: bigint, text: string): EffectiveSpecFailure | undefined {
-  if (size < MIN_STORAGE) return refuse('spec.storage.size', `${text} is too small; at least 256Mi`);
-  if (quota < 16n * MIB) return refuse('spec.etcd.quota', `${quota} bytes are too few; at least 16Mi`);
-  if (2n * quota + LOG_BYTES <= size) return undefined;
-  const need = (2n * quota + LOG_BYTES + MIB - 1n) / MIB;
+function space(spec: Parsed): EffectiveSpecFailure | undefined {
+  const { quota } = spec.etcd;
+  const { size } = spec.storage;
+  const failure =
+    byteRange('spec.storage.size', size, STORAGE) ??
+    (quota === undefined ? undefined : byteRange('spec.etcd.quota', quota, QUOTA));
+  if (failure !== undefined || quota === undefined) return failure;
+  const need = 2n * quantityBytes(quota) + RESERVE;
+  if (need <= quantityBytes(size)) return undefined;
   return refuse(
     'spec.etcd.quota',
-    `a database of ${quota / MIB}Mi needs a volume of ${need}Mi (twice its size, because defragmentation writes a copy, and 64Mi of log), but spec.storage.size is ${text}; lower the quota or enlarge the storage`,
+    `${quota} needs a volume of ${(need + MIB - 1n) / MIB}Mi (twice the quota, because defragmentation writes a copy, and ${LOG_RESERVE} of log), but spec.storage.size is ${size}; lower the quota or enlarge the storage`,
   );
 }
 
-function timingFailure(etcd: { heartbeatInterval: string; electionTimeout: string }): EffectiveSpecFailure | undefined {
+const requests: Check = (spec) => byteRange('spec.etcd.maxRequestBytes', spec.etcd.maxRequestBytes, REQUEST);
+
+function timing({ etcd }: Parsed): EffectiveSpecFailure | undefined {
   const [heartbeat, election] = [durationMs(etcd.heartbeatInterval), durationMs(etcd.electionTimeout)];
-  if (heartbeat < 1)
-    return refuse('spec.etcd.heartbeatInterval', `${etcd.heartbeatInterval} is too short; at least 1ms`);
-  if (election >= 5 * heartbeat && election <= 50_000) return undefined;
+  if (outside(heartbeat, durationMs(HEARTBEAT.min), durationMs(HEARTBEAT.max))) {
+    const range = `between ${HEARTBEAT.min} and ${HEARTBEAT.max}`;
+    return refuse('spec.etcd.heartbeatInterval', `${etcd.heartbeatInterval} must be ${range}`);
+  }
+  const least = ELECTION.heartbeats * heartbeat;
+  if (!outside(election, least, durationMs(ELECTION.max))) return undefined;
   return refuse(
     'spec.etcd.electionTimeout',
-    `${etcd.electionTimeout} must be between five times the heartbeat interval (${5 * heartbeat}ms) and 50s`,
+    `${etcd.electionTimeout} must be between five times heartbeatInterval (${least}ms) and ${ELECTION.max}`,
   );
 }
+
+function compaction({ etcd }: Parsed): EffectiveSpecFailure | undefined {
+  const { mode, retention } = etcd.autoCompaction;
+  if (retention === '0' || (mode === 'Periodic') === /[smh]$/.test(retention)) return undefined;
+  const form = mode === 'Periodic' ? 'a duration such as 5m' : 'a number of revisions such as 1000';
+  return refuse('spec.etcd.autoCompaction.retention', `${retention} must be ${form} with mode ${mode}, or 0 for none`);
+}
+
+function affinity({ pods }: Parsed): EffectiveSpecFailure | undefined {
+  const bytes = JSON.stringify(pods.affinity ?? {}).length;
+  if (bytes <= AFFINITY_BYTES) return undefined;
+  return refuse('spec.pods.affinity', `has ${bytes} bytes of JSON and must have at most ${AFFINITY_BYTES}`);
+}
+
+function names(spec: Parsed): EffectiveSpecFailure | undefined {
+  const lists: [string, readonly { name: string }[]][] = [
+    ['spec.tls.clientCertificates', spec.tls.clientCertificates],
+    ['spec.image.pullSecrets', spec.image.pullSecrets],
+    ['spec.backup.schedules', spec.backup?.schedules ?? []],
+  ];
+  for (const [field, list] of lists) {
+    const twice = list.find((item, i) => list.findIndex((other) => other.name === item.name) !== i);
+    if (twice !== undefined) return refuse(field, `${twice.name} is there twice; names must be unique`);
+  }
+  return undefined;
+}
+
+const CHECKS: readonly Check[] = [version, space, requests, timing, compaction, affinity, names];

@@ -72,9 +72,10 @@ export const clientSecretName = (cluster: string, client: string): string => `${
 export const memberHost = (member: string, namespace: string): string => `${member}.${namespace}.svc`;
 
 /**
- * Longest name of an EtcdCluster. The StatefulSet controller puts the name and a revision hash of up to 11 characters
- * into a label of at most 63; 52 is what that leaves.
+ * Longest name of an EtcdCluster. The StatefulSet controller labels its pods with the name and a revision hash of up to
+ * ten characters, and a label holds 63; every other child fits then: Services `<name>-members`, pods `<name>-8`.
  */
 export const MAX_CLUSTER_NAME = 52;
-/** Longest name of a client certificate, so that `<cluster>-client-<name>` stays a valid Secret name by far. */
-export const MAX_CLIENT_NAME = 63;
+/** Services are named after the cluster, and their names have to begin with a letter. */
+export const CLUSTER_NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+export const CLUSTER_NAME_SAYS = `must begin with a letter, hold only lower-case letters, digits and dashes, end with a letter or digit, and have at most ${MAX_CLUSTER_NAME} characters, because StatefulSet, Services and labels carry it`;

@@ -8,38 +8,41 @@ const UNITS: Record<string, bigint> = {
   G: 1000n ** 3n,
   T: 1000n ** 4n,
   P: 1000n ** 5n,
-  E: 1000n ** 6n,
   Ki: 1024n,
   Mi: 1024n ** 2n,
   Gi: 1024n ** 3n,
   Ti: 1024n ** 4n,
   Pi: 1024n ** 5n,
-  Ei: 1024n ** 6n,
-}; // prettier-ignore
+};
 
-/** Quantities of whole bytes that a spec may name: a number with at most three decimals and a unit. RE2-safe. */
-export const QUANTITY_PATTERN = '^[0-9]{1,18}(\\.[0-9]{1,3})?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$';
+/** Bytes as a spec may write them: a number with at most three decimals and a unit. RE2-safe. */
+export const QUANTITY_PATTERN = '^[0-9]{1,15}(\\.[0-9]{1,3})?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$';
+const QUANTITY = new RegExp(QUANTITY_PATTERN);
 
-/** Bytes, rounded up. Throws RangeError on anything that is not a quantity. */
-export function quantityBytes(text: string | number): bigint {
-  const m = /^([0-9]{1,18})(?:\.([0-9]{1,3}))?([A-Za-z]*)$/.exec(String(text));
-  const unit = m === null ? undefined : UNITS[m[3] ?? ''];
-  if (m === null || unit === undefined) throw new RangeError(`${text} is not a quantity such as 512Mi or 10Gi`);
-  const thousandths = BigInt(m[1] as string) * 1000n + BigInt((m[2] ?? '').padEnd(3, '0') || '0');
-  return (thousandths * unit + 999n) / 1000n;
+/** Whole bytes, rounded up as Kubernetes does. Throws RangeError on anything that is not such a quantity. */
+export function quantityBytes(text: string): bigint {
+  if (!QUANTITY.test(text)) throw new RangeError(`${text} is not a quantity such as 512Mi or 10Gi`);
+  const [, whole = '', decimals = '', unit = ''] = /^([0-9]+)\.?([0-9]*)([A-Za-z]*)$/.exec(text) ?? [];
+  const thousandths = BigInt(whole) * 1000n + BigInt(decimals.padEnd(3, '0'));
+  return (thousandths * (UNITS[unit] as bigint) + 999n) / 1000n;
 }
 
-const DURATIONS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const MILLISECONDS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Durations such as `100ms`, `1.5s`, `5m`, `1h30m`. RE2-safe. */
-export const DURATION_PATTERN = '^([0-9]{1,9}(\\.[0-9]{1,3})?(ms|s|m|h)){1,4}$';
+/**
+ * Durations of whole milliseconds such as `100ms`, `1.5s`, `5m`, `1h30m`; as many digits as keep four terms within Go's
+ * 64 bits of nanoseconds. RE2-safe.
+ */
+export const DURATION_PATTERN =
+  '^([0-9]{1,9}ms|[0-9]{1,9}(\\.[0-9]{1,3})?s|[0-9]{1,7}(\\.[0-9]{1,3})?m|[0-9]{1,5}(\\.[0-9]{1,3})?h){1,4}$';
+const DURATION = new RegExp(DURATION_PATTERN);
 
-/** Whole milliseconds. Throws RangeError on anything that is not a duration. */
+/** Whole milliseconds. Throws RangeError on anything that is not such a duration. */
 export function durationMs(text: string): number {
-  if (!new RegExp(DURATION_PATTERN).test(text))
-    throw new RangeError(`${text} is not a duration such as 100ms, 5s or 1h30m`);
+  if (!DURATION.test(text)) throw new RangeError(`${text} is not a duration such as 100ms, 5s or 1h30m`);
   let total = 0;
-  for (const [, number, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g))
-    total += Number(number) * (DURATIONS[unit as string] as number);
+  for (const [, number, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g)) {
+    total += Number(number) * (MILLISECONDS[unit as string] as number);
+  }
   return Math.round(total);
 }

@@ -1,147 +1,176 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every reason that a condition of ours can carry: when it is set, and what a person does about it.
+// Every reason that a condition or an Event of an EtcdCluster can carry: when it is set, and what a person does about it.
 
 export interface ReasonDoc {
-  readonly reason: string;
-  readonly conditions: string;
+  /** Condition types, or Event. */
+  readonly on: string;
   readonly when: string;
+  /** Empty where there is nothing to do. */
   readonly remedy: string;
 }
 
-const reason = (reasonName: string, conditions: string, when: string, remedy: string): ReasonDoc => ({
-  reason: reasonName,
-  conditions,
-  when,
-  remedy,
-});
+const r = (on: string, when: string, remedy = ''): ReasonDoc => ({ on, when, remedy });
 
-export const REASONS: readonly ReasonDoc[] = [
-  reason('Ready', 'Ready', 'The spec is applied and every member serves.', ''),
-  reason(
-    'Bootstrapping',
-    'Ready, Reconciling, Available',
+const GOOD = {
+  Ready: r('Ready', 'The spec is applied and every member serves.'),
+  QuorumServes: r('Available', 'A linearizable read succeeds, and the client certificates are issued.'),
+  AllServe: r('MembersHealthy', 'Every member serves.'),
+  Issued: r('TLSReady', 'Every certificate is valid.'),
+  Current: r('VersionCurrent', 'Nothing is known against the version.'),
+};
+
+const PROGRESS = {
+  Bootstrapping: r(
+    'Ready, Reconciling, Available, MembersHealthy, Event',
     'Members start for the first time.',
     'Wait; the message says what for.',
   ),
-  reason(
-    'Sealing',
-    'Ready, Reconciling',
+  Sealing: r(
+    'Ready, Reconciling, Event',
     'All members have started; their files are being sealed against starting empty.',
     'Wait.',
   ),
-  reason(
-    'DataAdopted',
-    'Ready, Reconciling',
+  DataAdopted: r(
+    'Ready, Reconciling, Event',
     'Claims of an earlier cluster of this name are taken over with their data.',
     'Wait.',
   ),
-  reason(
-    'MemberUnhealthy',
-    'Ready, Reconciling',
-    'A member does not serve; the others do.',
-    'Wait; if it lasts, look at the pod that the message names.',
-  ),
-  reason(
-    'MemberDataLost',
-    'Ready, Stalled',
-    'A member has lost its data directory and may not start empty.',
-    'Bring its volume back, or restore the cluster from a backup.',
-  ),
-  reason(
-    'QuorumLost',
-    'Ready, Available, QuorumLost, Stalled',
-    'No linearizable read succeeds.',
-    'Bring the members or their volumes back; nothing is changed by itself meanwhile.',
-  ),
-  reason(
-    'InvalidSpec',
-    'Ready, Stalled',
-    'The spec asks for a combination that cannot work.',
-    'Correct the field that the message names.',
-  ),
-  reason(
-    'UnsupportedChange',
-    'Ready, Stalled, UpdatePending',
-    'An edit that this version cannot carry out on a running cluster.',
-    'Set the old value again; the cluster goes on as it was formed.',
-  ),
-  reason(
-    'NameConflict',
-    'Ready, Stalled',
-    'An object of a name that the cluster needs exists and is not its own.',
-    'Rename or delete that object, or name the cluster otherwise.',
-  ),
-  reason(
-    'WaitingForDeletion',
+  WaitingForDeletion: r(
     'Ready, Reconciling',
     'Objects of a deleted cluster of the same name are still there.',
     'Wait.',
   ),
-  reason(
-    'StorageUnavailable',
-    'Ready, Stalled',
-    'A volume cannot be had.',
-    'Create the StorageClass, free storage, or correct spec.storage.',
+  CertificatesPending: r('Available', 'The Secret of a client certificate is not there yet.', 'Wait.'),
+  Pending: r('TLSReady', 'Certificates are not issued yet.', 'Wait.'),
+};
+
+const MEMBERS = {
+  MemberUnhealthy: r(
+    'Ready, Reconciling',
+    'A member does not serve; the others do.',
+    'Wait; if it lasts, look at the pod that the message names.',
   ),
-  reason('Unschedulable', 'Ready, Stalled', 'A pod finds no node.', 'Free or add capacity, or correct spec.pods.'),
-  reason(
-    'ImageUnavailable',
+  MemberDown: r('MembersHealthy', 'Members do not answer.', 'Look at the pods that the message names.'),
+  MemberCrashing: r(
+    'Ready, Stalled',
+    'A member exits at every start.',
+    "The message holds its last words; the pod's log has more.",
+  ),
+  MemberDataLost: r(
+    'Ready, Stalled',
+    'A member has lost its data directory and may not start empty.',
+    'Bring its volume back, or restore the cluster from a backup.',
+  ),
+  QuorumLost: r(
+    'Ready, Stalled, Available, QuorumLost',
+    'No linearizable read succeeds.',
+    'Bring the members or their volumes back; nothing is changed by itself meanwhile.',
+  ),
+  Unschedulable: r('Ready, Stalled', 'A pod finds no node.', 'Free or add capacity, or correct spec.pods.'),
+  ImageUnavailable: r(
     'Ready, Stalled',
     'The image cannot be pulled.',
     'Correct spec.image or spec.version, or load the image.',
   ),
-  reason('MemberCrashing', 'Ready, Stalled', 'A member exits at every start.', 'The message holds its last words.'),
-  reason(
-    'PodsRefused',
+  PodsRefused: r(
     'Ready, Stalled',
     'The API server refuses the pods (quota, Pod Security, a policy).',
-    'Change the policy or quota, or spec.pods.resources.',
+    'Change the policy or the quota, or spec.pods.resources.',
   ),
-  reason('Refused', 'Ready, Stalled', 'The operator lacks a permission.', 'Apply the roles of the chart again.'),
-  reason(
-    'Invalid',
+};
+
+const SPEC = {
+  InvalidSpec: r(
+    'Ready, Stalled',
+    'The spec asks for a combination that cannot work.',
+    'Correct the field that the message names.',
+  ),
+  UnsupportedChange: r(
+    'Ready, Stalled, UpdatePending',
+    'An edit that this version cannot carry out on a running cluster.',
+    'Set the old value again; the cluster goes on as it was formed.',
+  ),
+  Paused: r('Ready, Paused', 'spec.paused is true and there is something to do.', 'Set spec.paused to false.'),
+  Advised: r('VersionCurrent', 'The version has a known fault that an upgrade mends.', 'Plan the upgrade.'),
+  Invalid: r(
     'Ready, Stalled',
     'The API server refuses an object that the operator makes.',
-    'Read the message; often a value under spec.pods.',
+    'Read the message: often a value under spec.pods or spec.service.',
   ),
-  reason(
-    'AuthorityLost',
-    'Ready, Stalled, TLSReady',
-    'The Secret of a certificate authority is gone.',
-    'Restore it from a backup. Running members and clients go on.',
+  Refused: r('Ready, Stalled', 'The operator lacks a permission.', 'Apply the roles of the chart again.'),
+  NameConflict: r(
+    'Ready, Stalled',
+    'An object of a name that the cluster needs exists and is not its own.',
+    'Rename or delete that object, or name the cluster otherwise.',
   ),
-  reason(
-    'AuthorityReplaced',
-    'Ready, Stalled, TLSReady',
-    'The Secret of a certificate authority holds another one than the members trust.',
-    'Restore the old one.',
+};
+
+const DATA = {
+  StorageUnavailable: r(
+    'Ready, Stalled',
+    'A volume cannot be had.',
+    'Create the StorageClass, free storage, or correct spec.storage.',
   ),
-  reason(
-    'AuthorityUnreadable',
-    'Ready, Stalled, TLSReady',
-    'The Secret of a certificate authority cannot be read.',
-    'Delete it to have one issued, or correct it.',
-  ),
-  reason(
-    'ClaimLost',
+  ClaimLost: r(
     'Ready, Stalled',
     'The claim of a member is gone or being deleted.',
     'Bring it back, or restore the cluster from a backup.',
   ),
-  reason(
-    'MixedData',
+  MixedData: r(
     'Ready, Stalled',
     'The claims of this name hold data of different clusters.',
     'Keep those of one cluster.',
   ),
-  reason(
-    'IdentityLost',
+  IdentityLost: r(
     'Ready, Stalled',
     'Neither the ConfigMap nor the claims say which data belongs to the cluster.',
     'Restore the ConfigMap or the claims.',
   ),
-  reason('Paused', 'Ready, Paused', 'spec.paused is true and there is something to do.', 'Set spec.paused to false.'),
-  reason('QuorumServes', 'Available', 'A linearizable read succeeds and the client certificates are issued.', ''),
-  reason('CertificatesPending', 'Available', 'A client Secret is not there yet.', 'Wait.'),
-  reason('Advised', 'VersionCurrent', 'The version has a known fault that does not cost data.', 'Plan an upgrade.'),
-]; // prettier-ignore
+};
+
+const TLS = {
+  AuthorityLost: r(
+    'Ready, Stalled, TLSReady',
+    'The Secret of a certificate authority is gone.',
+    'Restore the Secret from a backup. Running members and clients go on.',
+  ),
+  AuthorityReplaced: r(
+    'Ready, Stalled, TLSReady',
+    'The Secret of a certificate authority holds another one than the members trust.',
+    'Restore the old one.',
+  ),
+  AuthorityUnreadable: r(
+    'Ready, Stalled, TLSReady',
+    'The Secret of a certificate authority cannot be read.',
+    'Correct it, or delete it to have one issued.',
+  ),
+  CertificateInvalid: r('TLSReady', 'A certificate does not do; it is issued again.', 'Wait.'),
+};
+
+const STEPS = {
+  AuthoritiesIssued: r('Ready, Reconciling', 'The certificate authorities are being made.', 'Wait.'),
+  AuthoritiesRecorded: r('Ready, Reconciling', 'The record of the cluster learns its authorities.', 'Wait.'),
+  CertificatesIssued: r('Ready, Reconciling', 'Certificates are being made.', 'Wait.'),
+  ChildrenCreated: r('Ready, Reconciling', 'Objects of the cluster are being made.', 'Wait.'),
+  ChildrenRestored: r(
+    'Ready, Reconciling, Event',
+    'Somebody deleted or edited objects of the cluster; they are put back.',
+    'Find out who: two tools on one object fight for ever.',
+  ),
+  ClaimsMarked: r('Ready, Reconciling', 'The claims are told which data they hold.', 'Wait.'),
+  ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),
+  MountsRefreshed: r('Ready, Reconciling', 'The kubelets are asked to show the members their new files.', 'Wait.'),
+  PodsReplaced: r('Ready, Reconciling', 'Pods that still have old files are made again.', 'Wait.'),
+  Formed: r('Ready, Reconciling, Event', 'From now on no member starts without its data.', 'Wait.'),
+};
+
+/** In the order of the reference. */
+export const REASONS: Readonly<Record<string, ReasonDoc>> = {
+  ...GOOD,
+  ...PROGRESS,
+  ...SPEC,
+  ...MEMBERS,
+  ...DATA,
+  ...TLS,
+  ...STEPS,
+};

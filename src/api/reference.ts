@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the API reference in Markdown from the same schemas as the CRDs.
-import { backupDefinition, clusterDefinition } from './crd.ts';
+import { CONDITIONS } from './conditions.ts';
+import { type CustomResourceDefinition, definitions } from './crd.ts';
 import { API_VERSION } from './names.ts';
 import { REASONS } from './reasons.ts';
 import type { SchemaNode } from './structural.ts';
+import { FAULTS, floorOf, TESTED_VERSIONS } from './versions.ts';
 
 interface Row {
   readonly path: string;
@@ -12,52 +14,163 @@ interface Row {
   readonly meaning: string;
 }
 
+const isList = (node: SchemaNode): boolean => node.type === 'array';
+const code = (v: unknown): string => `\`${String(v)}\``;
+const capital = (s: string): string => `${s.charAt(0).toUpperCase()}${s.slice(1)}`;
+
 function typeOf(node: SchemaNode): string {
-  if (node.enum !== undefined) return node.enum.map((v) => `\`${String(v)}\``).join(', ');
-  if (node.type === 'array') return `list of ${node.items?.type ?? 'any'}`;
-  if (node.type === 'object' && node.properties === undefined) return 'map';
-  const range = node.minimum === undefined ? '' : ` ${node.minimum}…${node.maximum ?? ''}`;
-  return `${node.type ?? 'any'}${range}`;
+  if (node.enum !== undefined) return node.enum.map(code).join(', ');
+  if (node['x-kubernetes-int-or-string'] === true) return 'integer or string';
+  if (isList(node)) {
+    const unique = node['x-kubernetes-list-map-keys']?.join(' and ');
+    return `list of ${node.items?.type ?? 'any'}, at most ${node.maxItems}${unique === undefined ? '' : `, unique by ${unique}`}`;
+  }
+  if (node['x-kubernetes-preserve-unknown-fields'] === true) return 'object of Kubernetes';
+  if (typeof node.additionalProperties === 'object') return 'map of string';
+  if (node.type === 'string' && node.format === 'date-time') return 'time';
+  if (node.minimum === undefined) return node.type ?? 'any';
+  return `${node.type}, ${node.minimum} to ${node.maximum ?? '…'}`;
+}
+
+/** The form of a value, in the words of the message that refuses any other. */
+const formOf = (node: SchemaNode): string =>
+  (node['x-kubernetes-validations'] ?? [])
+    .filter((v) => /^(string\(self\)|self)\.matches/.test(v.rule) && v.message !== undefined)
+    .map((v) => ` ${capital(v.message ?? '')}.`)
+    .join('');
+
+function valueOf(node: SchemaNode, required: boolean): string {
+  if (node.default === undefined) return required ? 'required' : '';
+  if (typeof node.default === 'object') return '';
+  return node.default === '' ? 'empty' : code(node.default);
 }
 
 function rows(node: SchemaNode, path: string): Row[] {
   return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {
     const at = `${path}.${name}`;
-    const required = node.required?.includes(name) === true;
-    const simple = child.default !== undefined && typeof child.default !== 'object';
-    const value = simple ? `\`${String(child.default)}\`` : required ? 'required' : '';
-    const own = { path: at, type: typeOf(child), value, meaning: child.description ?? '' };
-    const items = child.items?.properties === undefined ? [] : rows(child.items, `${at}[]`);
-    return [own, ...rows(child, at), ...items];
+    const own = {
+      path: at,
+      type: typeOf(child),
+      value: valueOf(child, node.required?.includes(name) === true),
+      meaning: `${child.description ?? ''}${formOf(child)}`,
+    };
+    // A selector looks the same everywhere; Kubernetes' own documentation tells it better.
+    if (child.properties?.matchExpressions !== undefined) return [{ ...own, type: 'label selector' }];
+    return [own, ...rows(child, at), ...(child.items === undefined ? [] : rows(child.items, `${at}[]`))];
   });
 }
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
-function table(node: SchemaNode, path: string): string {
-  const lines = rows(node, path).map((r) => `| \`${r.path}\` | ${cell(r.type)} | ${r.value} | ${cell(r.meaning)} |`);
+function fieldTable(node: SchemaNode, path: string): string {
+  const shown = rows(node, path).filter((r) => !r.path.startsWith('status.conditions.'));
+  const lines = shown.map((r) => `| \`${r.path}\` | ${cell(r.type)} | ${r.value} | ${cell(r.meaning)} |`);
   return ['| field | type | default | meaning |', '|---|---|---|---|', ...lines].join('\n');
 }
 
-export function apiReference(): string {
-  const kinds = [clusterDefinition(), backupDefinition()].map((d) => {
-    const schema = d.spec.versions[0]?.schema.openAPIV3Schema.properties;
-    if (schema === undefined) throw new Error('no schema');
-    const { spec, status } = schema;
-    return `## ${d.spec.names.kind}\n\n${table(spec, 'spec')}\n\n### Status\n\n${table(status as SchemaNode, 'status')}\n`;
+function statusTable(node: SchemaNode): string {
+  const lines = rows(node, 'status').map((r) => `| \`${r.path}\` | ${cell(r.type)} | ${cell(r.meaning)} |`);
+  return ['| field | type | meaning |', '|---|---|---|', ...lines].join('\n');
+}
+
+/** What concerns more than one field, or the value before: the rules that are no mere form. */
+function ruleList(node: SchemaNode, path: string): string[] {
+  const own = (node['x-kubernetes-validations'] ?? [])
+    .filter((v) => !/^(string\(self\)|self)\.matches/.test(v.rule))
+    .map((v) => `- \`${path}${v.fieldPath ?? ''}\` ${sentence(v.message ?? v.messageExpression ?? '')}`);
+  const below = Object.entries(node.properties ?? {}).flatMap(([name, child]) =>
+    name === 'metadata' ? [] : ruleList(child, path === '' ? name : `${path}.${name}`),
+  );
+  return [...own, ...below, ...(node.items === undefined ? [] : ruleList(node.items, `${path}[]`))];
+}
+
+/** A message expression without its quotes: what is computed stands in angle brackets. */
+const sentence = (message: string): string =>
+  message.startsWith("'")
+    ? message
+        .split(/'((?:[^'\\]|\\.)*)'/)
+        .map((part, i) => (i % 2 === 1 ? part : part.trim() === '' ? '' : '…'))
+        .join('')
+    : message;
+
+function kind(d: CustomResourceDefinition): string {
+  const schema = d.spec.versions[0]?.schema.openAPIV3Schema;
+  if (schema === undefined) throw new Error('no schema');
+  const { spec, status } = schema.properties;
+  const { kind: name, shortNames, plural } = d.spec.names;
+  return `## ${name}
+
+${schema.description} Short name: \`${shortNames.join('`, `')}\`; \`kubectl explain ${plural}.spec\` shows the same.
+
+### Spec
+
+${fieldTable(spec, 'spec')}
+
+Refused at admission besides, each time with the field, the range and the remedy:
+
+${[...new Set(ruleList({ ...schema, properties: { spec } }, ''))].map((line) => line.replace('- `` ', '- ')).join('\n')}
+
+### Status
+
+${statusTable(status)}
+`;
+}
+
+function versionTable(): string {
+  const lines = TESTED_VERSIONS.map((tested) => {
+    const minor = tested.slice(0, tested.lastIndexOf('.'));
+    const faults = FAULTS.filter((f) => f.minor === minor).map((f) => `before ${minor}.${f.fixedIn}: ${f.what}`);
+    return `| ${minor} | ${tested} | ${floorOf(minor)} | ${faults.join('; ')} |`;
   });
-  const reasons = REASONS.map((r) => `| \`${r.reason}\` | ${r.conditions} | ${cell(r.when)} | ${cell(r.remedy)} |`);
+  return ['| minor | tested | oldest allowed | why |', '|---|---|---|---|', ...lines].join('\n');
+}
+
+const conditionTable = (): string =>
+  [
+    '| condition | on | present | True means |',
+    '|---|---|---|---|',
+    ...Object.entries(CONDITIONS).map(
+      ([type, c]) => `| \`${type}\` | ${c.kinds} | ${c.presence} | ${cell(c.meaning)} |`,
+    ),
+  ].join('\n');
+
+const reasonTable = (): string =>
+  [
+    '| reason | on | when | what to do |',
+    '|---|---|---|---|',
+    ...Object.entries(REASONS).map(([name, r]) => `| \`${name}\` | ${r.on} | ${cell(r.when)} | ${cell(r.remedy)} |`),
+  ].join('\n');
+
+/** `backupFailures`: the reasons of an EtcdBackup that failed, with their remedies. */
+export function apiReference(backupFailures: Readonly<Record<string, string>>): string {
+  const failures = Object.entries(backupFailures).map(
+    ([name, remedy]) => `| \`${name}\` | ${cell(capital(remedy))}. |`,
+  );
   return `# API reference
 
-Generated from the schemas in \`src/api\` by \`make generate\`. Group and version: \`${API_VERSION}\`; both kinds are namespaced, in the category \`quorate\`.
+Generated from the schemas in \`src/api\` by \`make generate\`. Group and version: \`${API_VERSION}\`; every kind is namespaced, in the category \`quorate\` (\`kubectl get quorate\`). References name objects of the same namespace. Unknown fields are reported by kubectl's strict validation.
 
-Every object carries \`Ready\`; \`Reconciling\` and \`Stalled\` are present only while True, never together (kstatus). \`status.observedGeneration\` starts at −1, so an object that the operator has not seen never looks done.
+The operator never writes \`spec\`. \`status.observedGeneration\` starts at -1, so that an object which the operator has not seen never looks done.
 
-${kinds.join('\n')}
-## Conditions and reasons
+${Object.values(definitions()).map(kind).join('\n')}
+## Versions of etcd
 
-| reason | on | when | what to do |
-|---|---|---|---|
-${reasons.join('\n')}
+${versionTable()}
+
+## Conditions
+
+\`Ready\`, \`Reconciling\` and \`Stalled\` follow kstatus, so \`kubectl wait\`, Flux and Argo CD read them alike; the last two are never present together.
+
+${conditionTable()}
+
+## Reasons
+
+${reasonTable()}
+
+### Reasons of a failed EtcdBackup
+
+| reason | what to do |
+|---|---|
+${failures.join('\n')}
 `;
 }
