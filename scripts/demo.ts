@@ -45,7 +45,7 @@ async function waitFor(progress: Progress, object: string, type: string): Promis
   });
 }
 
-async function store() {
+async function objectStore() {
   const env = parseEnv(await readFile(FILES.s3Env, 'utf8'));
   const value = (name: string): string => {
     const found = env[name];
@@ -80,7 +80,7 @@ async function client(): Promise<void> {
 
 /** Where backups go is a field of the cluster; the credentials are a Secret beside it. */
 async function giveStore(): Promise<void> {
-  const s3 = await store();
+  const s3 = await objectStore();
   const name = `${cluster}-s3`;
   await applied({
     apiVersion: 'v1',
@@ -89,14 +89,8 @@ async function giveStore(): Promise<void> {
     stringData: s3.credentials,
   });
   const { inCluster: endpoint, bucket, region } = s3;
-  await applied({
-    apiVersion: 'etcd.quorate.dev/v1alpha1',
-    kind: 'EtcdCluster',
-    metadata: { name: cluster },
-    spec: {
-      backup: { store: { s3: { endpoint, bucket, region, prefix: 'demo', credentialsSecret: { name } } } },
-    },
-  });
+  const store = { s3: { endpoint, bucket, region, prefix: 'demo', credentialsSecret: { name } } };
+  await kubectl('patch', 'etcd', cluster, '--type=merge', '--patch', JSON.stringify({ spec: { backup: { store } } }));
 }
 
 async function backup(progress: Progress): Promise<string> {
@@ -115,7 +109,7 @@ async function backup(progress: Progress): Promise<string> {
 
 async function showObjects(name: string): Promise<void> {
   const { status } = await kubectlJson<{ status: { key: string } }>('get', 'etcdbackup', name);
-  const { endpoint, region, bucket, credentials } = await store();
+  const { endpoint, region, bucket, credentials } = await objectStore();
   const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
   const folder = status.key.slice(0, status.key.lastIndexOf('/') + 1);
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: folder }));
