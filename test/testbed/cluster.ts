@@ -36,6 +36,9 @@ async function linkPrograms(parts: PartFolders): Promise<void> {
   }
 }
 
+// A busy machine is slow, and what does not come up in this time is taken for broken and made anew.
+const PATIENCE = { timeoutMs: 180_000 };
+
 const logOf = (name: string, file: string): string => path.join(FILES.logs, name, `${file}.log`);
 
 async function startControlPlane(parts: PartFolders, settings: Settings, progress: Progress): Promise<void> {
@@ -43,10 +46,14 @@ async function startControlPlane(parts: PartFolders, settings: Settings, progres
   await progress.step(
     'wait for the API server',
     () =>
-      until('a ready API server', async () => {
-        await kubectlResult(['get', '--raw=/readyz', '--request-timeout=2s'], { timeoutMs: 5000 });
-        return true;
-      }),
+      until(
+        'a ready API server',
+        async () => {
+          await kubectlResult(['get', '--raw=/readyz', '--request-timeout=5s'], { timeoutMs: 10_000 });
+          return true;
+        },
+        PATIENCE,
+      ),
     { log: logOf(CONTROL_PLANE, 'kube-apiserver') },
   );
   // Roles of the cluster's own parts are written a moment after the server says it is ready.
@@ -77,14 +84,21 @@ interface CsiNode {
 async function waitForNodes(since: readonly Date[], progress: Progress): Promise<void> {
   await progress.step(
     'wait for nodes',
-    () => Promise.all(NODES.map(({ name }, index) => waitUntilReady(name, { since: since[index] ?? new Date(0) }))),
+    () =>
+      Promise.all(
+        NODES.map(({ name }, index) => waitUntilReady(name, { since: since[index] ?? new Date(0), ...PATIENCE })),
+      ),
     { log: logOf('node1', 'kubelet') },
   );
   await progress.step('wait for storage', () =>
-    until('the storage driver on all nodes', async () => {
-      const { items } = await kubectlJson<{ items: CsiNode[] }>('get', 'csinodes');
-      return items.filter((item) => (item.spec.drivers ?? []).length > 0).length === NODES.length ? true : undefined;
-    }),
+    until(
+      'the storage driver on all nodes',
+      async () => {
+        const { items } = await kubectlJson<{ items: CsiNode[] }>('get', 'csinodes');
+        return items.filter((item) => (item.spec.drivers ?? []).length > 0).length === NODES.length ? true : undefined;
+      },
+      PATIENCE,
+    ),
   );
 }
 
@@ -95,10 +109,14 @@ dns.resolve4('kubernetes.default.svc.cluster.local').then(() => process.exit(0),
 /** Through the service address, from a node, as pods do. */
 async function waitForDns(progress: Progress): Promise<void> {
   await progress.step('wait for DNS', () =>
-    until('an answer of DNS', async () => {
-      await exec('node2', ['/testbed/node', '-e', ASK_DNS]);
-      return true;
-    }),
+    until(
+      'an answer of DNS',
+      async () => {
+        await exec('node2', ['/testbed/node', '-e', ASK_DNS]);
+        return true;
+      },
+      PATIENCE,
+    ),
   );
 }
 
@@ -110,13 +128,23 @@ export async function setDns(mode: DnsMode): Promise<void> {
   });
 }
 
+/** As Promise.all, but a failure is thrown only when nothing is under way any more. */
+async function allOrFirstError<T extends readonly unknown[]>(
+  work: {
+    [K in keyof T]: Promise<T[K]>;
+  },
+): Promise<T> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
 async function startCluster(parts: PartFolders, settings: Settings, dns: DnsMode, progress: Progress): Promise<void> {
   const images = await progress.step('make images', () => ensureArchives(parts));
   await ensureNetwork();
   await ensureVolumes(VOLUMES);
   const store = objectStore(settings);
-  const [since] = await Promise.all([
-    Promise.all(
+  const [since] = await allOrFirstError([
+    allOrFirstError(
       NODES.map((node) =>
         progress.step(`${node.name} with images`, () => startNode(node.name, parts, images), {
           log: logOf(node.name, 'containerd'),
