@@ -93,7 +93,8 @@ async function install(packages: readonly string[], log: string): Promise<void> 
   }
   try {
     const o = { log, timeoutMs: 10 * 60_000, env: { DEBIAN_FRONTEND: 'noninteractive' } };
-    await run('apt-get', ['update', '-q'], o);
+    // Some mirror may be away while the wanted package is not.
+    await run('apt-get', ['update', '-q'], { ...o, allowFailure: true });
     await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], o);
   } finally {
     if (ours) await rm(policy, { force: true });
