@@ -2,6 +2,7 @@
 // Entry point of the image: `operator` runs the controllers, `backup` runs one backup Job. The only reader of process.env.
 import { parseArgs } from 'node:util';
 import { etcdClusters } from './api/resources.ts';
+import { registerBackup } from './backup/index.ts';
 import { runBackupJob } from './backup/job/main.ts';
 import { CHILD_SELECTOR, ClusterController } from './cluster/controller.ts';
 import { ClientPool } from './etcd/pool.ts';
@@ -48,6 +49,16 @@ async function operator(args: string[]): Promise<void> {
   const etcd = new ClientPool();
   const clusters = manager.watch(etcdClusters);
   const watchedPods = manager.watch(pods, { labelSelector: CHILD_SELECTOR });
+  const backups = registerBackup({
+    manager,
+    client,
+    events,
+    clusters,
+    pods: watchedPods,
+    image: values.image,
+    // Backup Jobs would hand whatever answers there to a tenant's bucket.
+    refuseStoreAddresses: [process.env.KUBERNETES_SERVICE_HOST].filter((a) => a !== undefined),
+  });
   const keys = new KeyPool({ ready: { 2048: 6, 3072: 2 } });
   new ClusterController({
     manager,
@@ -58,7 +69,7 @@ async function operator(args: string[]): Promise<void> {
     clusters,
     pods: watchedPods,
     operatorNamespace: namespace,
-    backupStatus: () => undefined,
+    ...backups,
   });
   await manager.run();
   etcd.close();

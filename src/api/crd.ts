@@ -4,7 +4,7 @@ import { backupSpec, backupStatus } from './backup.ts';
 import { clusterSpec } from './cluster.ts';
 import type { CelRule } from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
-import { clusterNameRules } from './rules.ts';
+import { clusterNameRules, volumeRules } from './rules.ts';
 import { clusterStatus } from './status.ts';
 import { type SchemaNode, structuralSchema } from './structural.ts';
 
@@ -117,7 +117,7 @@ export function clusterDefinition(): CustomResourceDefinition {
     shortNames: ['etcd'],
     spec: structuralSchema(clusterSpec),
     status: structuralSchema(clusterStatus),
-    rules: clusterNameRules,
+    rules: [...clusterNameRules, ...volumeRules],
     columns: clusterColumns,
     scale: {
       specReplicasPath: '.spec.replicas',

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every reason that a condition or an Event of an EtcdCluster can carry: when it is set, and what a person does about it.
+// Every reason that a condition or an Event of ours can carry: when it is set, and what a person does about it.
 
 export interface ReasonDoc {
   /** Condition types, or Event. */
@@ -40,7 +40,11 @@ const PROGRESS = {
     'Objects of a deleted cluster of the same name are still there.',
     'Wait.',
   ),
-  CertificatesPending: r('Available', 'The Secret of a client certificate is not there yet.', 'Wait.'),
+  CertificatesPending: r(
+    'Available, Ready and Reconciling (EtcdBackup)',
+    'A client certificate is not there yet.',
+    'Wait.',
+  ),
   Pending: r('TLSReady', 'Certificates are not issued yet.', 'Wait.'),
 };
 
@@ -164,6 +168,43 @@ const STEPS = {
   Formed: r('Ready, Reconciling, Event', 'From now on no member starts without its data.', 'Wait.'),
 };
 
+/** Of an EtcdBackup; reasons of failure are in the backup's own table of remedies. */
+const BACKUPS = {
+  Completed: r('Ready (EtcdBackup)', 'The backup is stored, was read back, and has its manifest.'),
+  Running: r('Ready, Reconciling (EtcdBackup)', 'The Job is at work.', 'Wait.'),
+  Queued: r('Ready, Reconciling (EtcdBackup)', 'Another backup of the cluster comes first.', 'Wait.'),
+  Retrying: r('Ready, Reconciling (EtcdBackup)', 'An attempt was lost; the next one follows.', 'Wait.'),
+  ClusterUnavailable: r(
+    'Ready, Reconciling (EtcdBackup)',
+    'The cluster is not Available.',
+    'Look at the conditions of the EtcdCluster.',
+  ),
+  ClusterNotFound: r(
+    'Ready, Stalled (EtcdBackup)',
+    'There is no EtcdCluster of that name in the namespace.',
+    'Create it, or delete the EtcdBackup.',
+  ),
+  ClusterInvalid: r('Ready, Stalled (EtcdBackup)', 'The spec of the cluster is refused.', 'Correct the EtcdCluster.'),
+  StoreNotConfigured: r('Ready, Stalled (EtcdBackup)', 'The cluster has no spec.backup.', 'Set spec.backup.store.'),
+  CredentialsMissing: r('Ready, Stalled (EtcdBackup)', 'A Secret of the store does not exist.', 'Create it.'),
+  CredentialsInvalid: r('Ready, Stalled (EtcdBackup)', 'A Secret of the store lacks a key.', 'Add the key.'),
+  JobRefused: r(
+    'Ready, Stalled (EtcdBackup)',
+    'The API server refuses the Job (quota, Pod Security, a policy).',
+    'Change the policy or the quota.',
+  ),
+  OperatorImageUnknown: r(
+    'Ready, Stalled (EtcdBackup)',
+    'The operator does not know the image of its Jobs.',
+    'Start it with --image, as the chart does.',
+  ),
+  LastBackupSucceeded: r('BackupHealthy', 'The newest backup is complete.'),
+  NoBackupYet: r('BackupHealthy', 'No backup has been made.', 'Wait for a schedule, or create an EtcdBackup.'),
+  InvalidSchedule: r('BackupHealthy', 'A schedule cannot be read, or never comes.', 'Correct the field that is named.'),
+  BackupSkipped: r('Event', 'A run is left out, because the one before is not finished.', 'Run it less often.'),
+  BackupMissed: r('Event', 'A run was missed by more than an hour, for instance while the operator was away.'),
+};
+
 /** In the order of the reference. */
 export const REASONS: Readonly<Record<string, ReasonDoc>> = {
   ...GOOD,
@@ -173,4 +214,5 @@ export const REASONS: Readonly<Record<string, ReasonDoc>> = {
   ...DATA,
   ...TLS,
   ...STEPS,
+  ...BACKUPS,
 };

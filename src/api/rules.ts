@@ -39,23 +39,31 @@ export const storageRules: CelRule[] = [
     fieldPath: '.size',
     reason,
   },
+];
+
+/** What volumes cannot do once they hold a formed cluster; before that a correction is simply taken. */
+const unformed = '!has(oldSelf.status) || !has(oldSelf.status.genesis)';
+const now = 'self.spec.storage';
+const before = 'oldSelf.spec.storage';
+
+/** Rules of the whole object, because they ask the status whether there is data yet. */
+export const volumeRules: CelRule[] = [
   {
-    rule: '!isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0',
-    messageExpression: "'cannot shrink from ' + oldSelf.size + ': volumes only grow; set ' + oldSelf.size + ' or more'",
-    fieldPath: '.size',
+    rule: `${unformed} || !isQuantity(${now}.size) || !isQuantity(${before}.size) || quantity(${now}.size).compareTo(quantity(${before}.size)) >= 0`,
+    messageExpression: `'cannot shrink from ' + ${before}.size + ' to ' + ${now}.size + ': volumes only grow; set ' + ${before}.size + ' or more'`,
+    fieldPath: '.spec.storage.size',
     reason,
   },
   {
-    rule: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
+    rule: `${unformed} || (has(${now}.storageClassName) == has(${before}.storageClassName) && (!has(${now}.storageClassName) || ${now}.storageClassName == ${before}.storageClassName))`,
     message: 'cannot change, because the volumes exist: set what it was, or make a new cluster',
-    fieldPath: '.storageClassName',
+    fieldPath: '.spec.storage.storageClassName',
     reason: 'FieldValueForbidden',
   },
   {
-    rule: 'self.accessMode == oldSelf.accessMode',
-    messageExpression:
-      "'cannot change, because the volumes exist: set ' + oldSelf.accessMode + ', or make a new cluster'",
-    fieldPath: '.accessMode',
+    rule: `${unformed} || ${now}.accessMode == ${before}.accessMode`,
+    messageExpression: `'cannot change, because the volumes exist: set ' + ${before}.accessMode + ', or make a new cluster'`,
+    fieldPath: '.spec.storage.accessMode',
     reason: 'FieldValueForbidden',
   },
 ];

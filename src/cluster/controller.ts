@@ -30,10 +30,10 @@ import type { KeyPool } from '../tls/keys.ts';
 import { act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
 import type { Identity } from './identity.ts';
-import { type ClusterStores, observe } from './observe.ts';
+import { type ClusterStores, observe, withEtcd } from './observe.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
-import { type Finding, type Plan, plan } from './plan.ts';
+import { type Finding, type Plan, plan, planObjects } from './plan.ts';
 import { SecretReader } from './secrets.ts';
 import { type BackupStatus, deriveStatus, invalidStatus } from './status.ts';
 import { StatusWriter } from './statuswriter.ts';
@@ -135,8 +135,12 @@ export class ClusterController {
       remembered: this.#remembered,
     };
     for (let step = 0; step < MAX_STEPS; step += 1) {
-      const observed = await observe(deps, cluster, spec, ctx.signal);
-      const planned = plan(observed);
+      let observed = await observe(deps, cluster, spec, ctx.signal);
+      let planned = planObjects(observed);
+      if (planned.step === undefined) {
+        observed = await withEtcd(deps, observed, ctx.signal);
+        planned = plan(observed);
+      }
       if (planned.step === undefined) return this.#settle(observed, planned, ctx);
       const { action, reason, message, event } = planned.step;
       ctx.log.info({ step: action, reason }, message);

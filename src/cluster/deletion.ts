@@ -34,9 +34,14 @@ export const updateFinalizer = (client: KubeClient, cluster: EtcdCluster, signal
 /** One pass of the deletion; `undefined` when nothing is left to do. Everything is read live. */
 export async function finishDeletion(
   client: KubeClient,
-  cluster: EtcdCluster,
+  cached: EtcdCluster,
   signal: AbortSignal,
 ): Promise<{ requeueAfterMs: number } | undefined> {
+  // A cache may show the end of an earlier cluster of this name while another lives: the claims are the living one's.
+  const ref = { namespace: cached.metadata.namespace as string, name: cached.metadata.name };
+  const cluster = await client.find(etcdClusters, ref, { signal });
+  if (cluster?.metadata.uid !== cached.metadata.uid || cluster?.metadata.deletionTimestamp === undefined)
+    return undefined;
   if (!has(cluster)) return undefined;
   if (!wants(cluster)) {
     await setFinalizer(client, cluster, false, signal);

@@ -107,7 +107,7 @@ export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | und
 
 export type Recovered =
   | { readonly kind: 'none' }
-  | { readonly kind: 'identity'; readonly identity: Identity }
+  | { readonly kind: 'identity'; readonly from: 'claims' | 'memory'; readonly identity: Identity }
   | { readonly kind: 'refused'; readonly message: string };
 
 /**
@@ -149,6 +149,7 @@ export function recoverIdentity(
   const version = formed.map((k) => k.identity.version).find((v) => v !== undefined) ?? wanted.version;
   return {
     kind: 'identity',
+    from: 'claims',
     identity: { genesis, phase: 'Formed', members, formation: { ...wanted, replicas, version } },
   };
 }

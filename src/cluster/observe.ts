@@ -71,6 +71,10 @@ export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
 /** A missing pod is worth a question to the API only when its StatefulSet had this long to make it. */
 const POD_DUE_MS = 2_000;
 
+/**
+ * The world without etcd: enough for every rule that makes or mends objects, and not slowed by members that do not
+ * answer. `withEtcd` adds them.
+ */
 export async function observe(
   deps: ObserverDeps,
   cluster: EtcdCluster,
@@ -87,28 +91,28 @@ export async function observe(
     .filter((p) => mine(p) && p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
   const base = { now, cluster, spec, claims, pods, ...record };
   const { identity } = record;
-  if (identity === undefined) {
-    const quorum = { read: false, clusterId: undefined, members: undefined, error: undefined };
-    const nothing = {
-      files: undefined,
-      authorities: [],
-      secrets: [],
-      children: [],
-      members: [],
-      podsRefused: undefined,
-    };
-    return { ...base, ...nothing, quorum };
-  }
+  const silent = { read: false, clusterId: undefined, members: undefined, error: undefined };
+  const nothing = { files: undefined, authorities: [], secrets: [], children: [], members: [], podsRefused: undefined };
+  if (identity === undefined) return { ...base, ...nothing, quorum: silent };
   const files = renderMemberFiles(identity, namespace);
-  const [authorities, children] = await Promise.all([
-    Promise.all((['peer', 'client'] as const).map((side) => readAuthority(deps, cluster, side, signal))),
-    readChildren(deps, cluster, spec, identity),
-  ]);
+  const children = readChildren(deps, cluster, spec, identity);
+  const authorities = await Promise.all(
+    (['peer', 'client'] as const).map((side) => readAuthority(deps, cluster, side, signal)),
+  );
   const needs = certificateNeeds(cluster, spec, identity, files);
   const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
-  const etcd = await observeEtcd(deps.etcd, { cluster, identity, files, pods, secrets }, signal);
-  const podsRefused = await whyNoPods(deps, { ...base, children }, identity.members.length, signal);
-  return { ...base, files, authorities, secrets, children, podsRefused, ...etcd };
+  return { ...base, ...nothing, files, authorities, secrets, children, quorum: silent };
+}
+
+/** Adds what the members themselves say, and why pods are missing. */
+export async function withEtcd(deps: ObserverDeps, o: Observed, signal: AbortSignal): Promise<Observed> {
+  const { cluster, identity, files, pods, secrets } = o;
+  if (identity === undefined || files === undefined) return o;
+  const [etcd, podsRefused] = await Promise.all([
+    observeEtcd(deps.etcd, { cluster, identity, files, pods, secrets }, signal),
+    whyNoPods(deps, o, identity.members.length, signal),
+  ]);
+  return { ...o, ...etcd, podsRefused, now: new Date() };
 }
 
 type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered'>;
@@ -138,7 +142,7 @@ async function readRecord(
   }
   const remembered = deps.remembered.get(uid);
   if (remembered !== undefined) {
-    const recovered = { kind: 'identity' as const, identity: remembered };
+    const recovered = { kind: 'identity' as const, from: 'memory' as const, identity: remembered };
     return { config, configForeign, identity: undefined, identityProblem, recovered };
   }
   const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
@@ -160,6 +164,8 @@ async function readAuthority(
   const name = authoritySecretName(cluster, side);
   const secret = await deps.secrets.read(cluster.metadata.namespace as string, name, signal);
   const foreign = secret === undefined ? undefined : foreignness(secret, cluster);
+  // It is about to go, or somebody has to take it away: what is remembered would hide that.
+  if (foreign !== undefined) deps.secrets.forget(cluster.metadata.namespace as string, name);
   const cert = secret === undefined ? undefined : secretText(secret, 'tls.crt');
   return { side, secret, foreign, cert, ...certificateFacts(secret) };
 }
@@ -173,6 +179,7 @@ async function readSecret(
   const { cluster, authorities, now } = world;
   const secret: Secret | undefined = await deps.secrets.read(cluster.metadata.namespace as string, need.name, signal);
   const foreign = secret === undefined ? undefined : foreignness(secret, cluster);
+  if (foreign !== undefined) deps.secrets.forget(cluster.metadata.namespace as string, need.name);
   const authority = authorities.find((a) => a.side === need.side)?.cert;
   return { need, secret, foreign, ...judgeSecret(secret, need, authority, now) };
 }

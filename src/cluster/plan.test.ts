@@ -204,7 +204,11 @@ const rows: Row[] = [
   },
   {
     sentence: 'claims of a formed cluster bring its identity back, sealed',
-    seen: observed({ identity: undefined, config: undefined, recovered: { kind: 'identity', identity } }),
+    seen: observed({
+      identity: undefined,
+      config: undefined,
+      recovered: { kind: 'identity', from: 'claims', identity },
+    }),
     action: 'RecordIdentity',
     reason: 'DataAdopted',
   },

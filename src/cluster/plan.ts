@@ -50,8 +50,11 @@ export interface Ruling {
 
 export type Rule = (o: Observed) => Ruling | undefined;
 
-/** In order of precedence: a rule may rely on everything that the rules before it have established. */
-export const RULES: readonly Rule[] = [
+/**
+ * In order of precedence: a rule may rely on everything that the rules before it have established. The first ones look
+ * at objects only, so that what is owned is made and mended also while no member answers.
+ */
+const OBJECT_RULES: readonly Rule[] = [
   identityRule,
   reformRule,
   authorityRule,
@@ -59,10 +62,8 @@ export const RULES: readonly Rule[] = [
   childrenRule,
   statefulSetRule,
   stalePodRule,
-  sealRule,
-  unsupportedRule,
-  healthRule,
 ];
+const MEMBER_RULES: readonly Rule[] = [sealRule, unsupportedRule, healthRule];
 
 export interface Plan {
   readonly step: Step | undefined;
@@ -71,9 +72,14 @@ export interface Plan {
 }
 
 /** Pure. The first rule with a step wins; what the rules before it found is kept, so that nothing is hidden. */
-export function plan(o: Observed): Plan {
+export const plan = (o: Observed): Plan => apply([...OBJECT_RULES, ...MEMBER_RULES], o);
+
+/** What is to be done with objects alone; its findings are not the whole truth. */
+export const planObjects = (o: Observed): Plan => apply(OBJECT_RULES, o);
+
+function apply(rules: readonly Rule[], o: Observed): Plan {
   const findings: Finding[] = [];
-  for (const rule of RULES) {
+  for (const rule of rules) {
     const ruling = rule(o);
     if (ruling === undefined) continue;
     if (ruling.finding !== undefined) findings.push(ruling.finding);

@@ -1,7 +1,7 @@
 {{- /* Generated from scripts/rbac.ts by `make generate`. */ -}}
 
 {{- define "quorate.rules.watched" -}}
-# patch: the finalizer; spec is never written
+# get: before claims are deleted; patch: the finalizer; spec is never written
 - apiGroups: ["etcd.quorate.dev"]
   resources: [etcdclusters]
   verbs: [get, list, watch, patch]
@@ -9,10 +9,10 @@
 - apiGroups: ["etcd.quorate.dev"]
   resources: [etcdclusters/status]
   verbs: [patch]
-# create: schedules make backups
+# schedules make backups, and delete old ones
 - apiGroups: ["etcd.quorate.dev"]
   resources: [etcdbackups]
-  verbs: [get, list, watch, create]
+  verbs: [get, list, watch, create, delete]
 # what was seen
 - apiGroups: ["etcd.quorate.dev"]
   resources: [etcdbackups/status]
@@ -52,7 +52,7 @@
 # backups run as Jobs
 - apiGroups: ["batch"]
   resources: [jobs]
-  verbs: [get, list, watch, create, delete]
+  verbs: [get, list, watch, create]
 # certificates; read by name only
 - apiGroups: [""]
   resources: [secrets]

@@ -16,7 +16,7 @@ export function diagnose(o: Observed): Finding | undefined {
     return { kind: 'blocked', reason: 'PodsRefused', message };
   }
   for (const pod of [...o.pods].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))) {
-    const found = unscheduled(pod, o.now) ?? waiting(pod, o.now);
+    const found = unscheduled(pod, o) ?? waiting(pod, o.now);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -26,7 +26,7 @@ const since = (time: unknown, now: Date): number => (typeof time === 'string' ? 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 400);
 const kindAfter = (ms: number): Finding['kind'] => (ms > GRACE_MS ? 'blocked' : 'progress');
 
-function unscheduled(pod: Pod, now: Date): Finding | undefined {
+function unscheduled(pod: Pod, { now, claims }: Observed): Finding | undefined {
   const c = pod.status?.conditions?.find((x) => x.type === 'PodScheduled' && x.status === 'False');
   if (c === undefined) return undefined;
   const text = oneLine(c.message ?? c.reason ?? '');
@@ -37,8 +37,19 @@ function unscheduled(pod: Pod, now: Date): Finding | undefined {
   return {
     kind: kindAfter(since(c.lastTransitionTime ?? pod.metadata.creationTimestamp, now)),
     reason: storage ? 'StorageUnavailable' : 'Unschedulable',
-    message: `pod ${pod.metadata.name} cannot be scheduled: ${text}; ${remedy}`,
+    message: `pod ${pod.metadata.name} cannot be scheduled: ${text}${storage ? unbound(claims) : ''}; ${remedy}`,
   };
+}
+
+/** The scheduler does not always name the claim, and hardly ever its class. */
+function unbound(claims: Observed['claims']): string {
+  const pending = claims
+    .filter((c) => c.status?.phase === 'Pending')
+    .map((c) => {
+      const name = c.spec?.storageClassName;
+      return `${c.metadata.name} (${name === undefined ? 'no StorageClass' : `StorageClass ${name}`})`;
+    });
+  return pending.length === 0 ? '' : `; not bound: ${pending.toSorted().join(', ')}`;
 }
 
 function waiting(pod: Pod, now: Date): Finding | undefined {

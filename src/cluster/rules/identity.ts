@@ -17,9 +17,11 @@ export function identityRule(o: Observed): Ruling | undefined {
     return { stop: true, finding: { kind: 'blocked', reason: 'MixedData', message: recovered.message } };
   }
   if (recovered?.kind === 'identity') {
-    const { identity } = recovered;
+    const { identity, from } = recovered;
+    const step = { action: 'RecordIdentity', identity, replaces, event: true } as const;
     const message = `taking over the data of ${identity.members.length} members (genesis ${identity.genesis})`;
-    return { step: { action: 'RecordIdentity', identity, replaces, reason: 'DataAdopted', message, event: true } };
+    if (from === 'claims') return { step: { ...step, reason: 'DataAdopted', message } };
+    return { step: { ...step, reason: 'ChildrenRestored', message: `putting back ConfigMap ${config}` } };
   }
   // The status names a genesis only of a formed cluster. Without it nothing was ever acknowledged.
   if (o.cluster.status?.genesis !== undefined) {
