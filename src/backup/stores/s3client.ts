@@ -24,8 +24,8 @@ export interface S3Settings {
 const CONNECT_MS = 10_000;
 /** A connection on which nothing moves for this long is given up and the request made again. */
 const SILENCE_MS = 60_000;
-/** With the client's back-off this rides out a restart of the store of about half a minute. */
-const MAX_ATTEMPTS = 9;
+/** With the client's back-off this rides out some twenty seconds without a store. */
+const MAX_ATTEMPTS = 10;
 /** Files are read again after this long, so that a rotated Secret is picked up. */
 const CREDENTIALS_AGE_MS = 600_000;
 

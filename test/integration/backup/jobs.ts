@@ -6,13 +6,14 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobConfig } from '../../../src/backup/jobconfig.ts';
 import type { KeyParts } from '../../../src/backup/keys.ts';
+import { JOB_ENV } from '../../../src/backup/render/job.ts';
 import { decodeResult, type JobResult } from '../../../src/backup/result.ts';
 import type { TestEtcds, TestStore } from './processes.ts';
 
 export interface RunningJob {
   readonly child: ChildProcess;
-  /** Resolves when a line of the log contains the text. */
-  said(text: string): Promise<void>;
+  /** Resolves to the log so far when it contains the text. */
+  said(text: string): Promise<string>;
   readonly done: Promise<JobOutcome>;
 }
 
@@ -88,7 +89,7 @@ export async function startJob(o: JobSetup, config = jobConfig(o)): Promise<Runn
   const started = performance.now();
   const child = spawn(process.execPath, [join(import.meta.dirname, 'program.ts'), configFile, terminationFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, ...o.env },
+    env: { PATH: process.env.PATH, ...Object.fromEntries(JOB_ENV.map((e) => [e.name, e.value])), ...o.env },
   });
   let log = '';
   const waiting: { text: string; resolve: () => void }[] = [];
@@ -107,11 +108,15 @@ export async function startJob(o: JobSetup, config = jobConfig(o)): Promise<Runn
         .then((text) => resolve({ code, result: decodeResult(text), log, peakMiB, milliseconds }));
     });
   });
-  const said = (text: string): Promise<void> =>
+  const said = (text: string): Promise<string> =>
     Promise.race([
-      new Promise<void>((resolve) => (log.includes(text) ? resolve() : waiting.push({ text, resolve }))),
+      new Promise<string>((resolve) => {
+        if (log.includes(text)) resolve(log);
+        else waiting.push({ text, resolve: () => resolve(log) });
+      }),
       done.then(({ log: all }) => {
         if (!all.includes(text)) throw new Error(`the job ended without saying "${text}": ${all}`);
+        return all;
       }),
     ]);
   return { child, said, done };

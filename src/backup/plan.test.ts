@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of what is decided about an EtcdBackup.
+import { describe, expect, it } from 'vitest';
+import { conditionsProblem } from '../runtime/conditions.ts';
+import { backup, cluster, job, NOW, observed, pod, success } from './fixtures.ts';
+import type { ObservedBackup } from './observed.ts';
+import { planBackup } from './plan.ts';
+import { encodeResult } from './result.ts';
+import { backupStatus } from './status.ts';
+
+const said = (message: string, exitCode = 0) => pod({ phase: 'Succeeded', terminated: { exitCode, message } });
+const failure = (reason: 'BucketNotFound' | 'Interrupted') => encodeResult({ ok: false, reason, message: 'why' });
+const noStore = cluster();
+delete noStore.spec.backup;
+const sibling = (name: string, created: string, running = false) => ({ name, created, running });
+
+interface Expected {
+  verdict?: object;
+  step?: object;
+}
+const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
+  [
+    'starts when nothing stands in the way',
+    {},
+    { verdict: { kind: 'progress', reason: 'Running' }, step: { action: 'CreateJob', attempt: 1 } },
+  ],
+  ['reads the Secrets before it starts', { secrets: undefined }, { step: { action: 'ReadSecrets' } }],
+  [
+    'waits for a cluster that is not there',
+    { cluster: undefined, spec: undefined },
+    { verdict: { kind: 'blocked', reason: 'ClusterNotFound' } },
+  ],
+  [
+    'takes a cluster that is being deleted for gone',
+    { cluster: { ...cluster(), metadata: { ...cluster().metadata, deletionTimestamp: 'x' } } },
+    { verdict: { kind: 'blocked', reason: 'ClusterNotFound' } },
+  ],
+  [
+    'waits for a spec that can be meant',
+    { spec: undefined },
+    { verdict: { kind: 'blocked', reason: 'ClusterInvalid' } },
+  ],
+  ['waits for a store', observed({ cluster: noStore }), { verdict: { kind: 'blocked', reason: 'StoreNotConfigured' } }],
+  [
+    'waits for the operator to know its image',
+    { image: undefined },
+    { verdict: { kind: 'blocked', reason: 'OperatorImageUnknown' } },
+  ],
+  [
+    'waits until the cluster is Available',
+    { cluster: cluster({ available: 'False' }) },
+    { verdict: { kind: 'progress', reason: 'ClusterUnavailable' } },
+  ],
+  [
+    'waits for an older backup',
+    { siblings: [sibling('a', '2026-11-23T06:00:00Z')] },
+    { verdict: { kind: 'progress', reason: 'Queued' } },
+  ],
+  [
+    'waits for one of the same second by name',
+    { siblings: [sibling('a', '2026-11-23T07:00:00Z')] },
+    { verdict: { reason: 'Queued' } },
+  ],
+  [
+    'goes before one of the same second by name',
+    { siblings: [sibling('z', '2026-11-23T07:00:00Z')] },
+    { step: { action: 'CreateJob' } },
+  ],
+  [
+    'goes before a younger one',
+    { siblings: [sibling('a', '2026-11-23T08:00:00Z')] },
+    { step: { action: 'CreateJob' } },
+  ],
+  [
+    'waits for a younger one that runs already',
+    { siblings: [sibling('a', '2026-11-23T08:00:00Z', true)] },
+    { verdict: { reason: 'Queued' } },
+  ],
+  [
+    'waits for credentials, and looks again',
+    { secrets: { credentials: { reason: 'CredentialsMissing', message: 'm' }, tls: true } },
+    { verdict: { kind: 'blocked', reason: 'CredentialsMissing', lookAgainMs: 15_000 } },
+  ],
+  [
+    'waits for its certificate',
+    { secrets: { credentials: undefined, tls: false } },
+    { verdict: { kind: 'progress', reason: 'CertificatesPending' } },
+  ],
+  ['follows a Job without a pod', { jobs: [job(1)] }, { verdict: { kind: 'progress', reason: 'Running' } }],
+  [
+    'says why a pod does not start',
+    { jobs: [job(1)], pods: [pod({ waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })] },
+    { verdict: { kind: 'progress', message: 'the pod does not start: ImagePullBackOff no such image' } },
+  ],
+  [
+    'says why a pod finds no node',
+    { jobs: [job(1)], pods: [pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room' }] })] },
+    { verdict: { message: 'the pod finds no node: no room' } },
+  ],
+  [
+    'is done when the pod says so, even before its Job does',
+    { jobs: [job(1)], pods: [said(encodeResult(success))] },
+    { verdict: { kind: 'done', result: success } },
+  ],
+  [
+    'does not believe a success from a process that failed',
+    { jobs: [job(1, { end: 'Failed' })], pods: [said(encodeResult(success), 1)], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Running' }, step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'fails for good with the reason of the Job',
+    { jobs: [job(1, { end: 'Failed' })], pods: [said(failure('BucketNotFound'), 1)] },
+    { verdict: { kind: 'failed', reason: 'BucketNotFound' } },
+  ],
+  [
+    'repeats what was interrupted',
+    { jobs: [job(1, { end: 'Failed' })], pods: [said(failure('Interrupted'), 1)] },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'looks for the pod live before a Job is lost',
+    { jobs: [job(1, { end: 'Failed' })] },
+    { step: { action: 'ReadPods' } },
+  ],
+  [
+    'repeats a lost Job',
+    { jobs: [job(1, { end: 'Failed' })], podsAreLive: true },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'repeats a Job that ended well without a word: the store knows',
+    { jobs: [job(1, { end: 'Complete' })], podsAreLive: true },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'repeats after an eviction',
+    { jobs: [job(1, { end: 'Failed' })], pods: [pod({ phase: 'Failed', reason: 'Evicted' })], podsAreLive: true },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'pauses before it repeats',
+    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:28Z' })], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Retrying', lookAgainMs: 8_000 } },
+  ],
+  [
+    'pauses no longer than that when the clock was set back',
+    { jobs: [job(1, { end: 'Failed', at: '2027-11-23T07:00:28Z' })], podsAreLive: true },
+    { verdict: { reason: 'Retrying', lookAgainMs: 10_000 } },
+  ],
+  [
+    'gives up after three',
+    { jobs: [job(1), job(3, { end: 'Failed' })], podsAreLive: true },
+    { verdict: { kind: 'failed', reason: 'JobLost' } },
+  ],
+  [
+    'repeats a Job that somebody deleted',
+    { backup: backup({ status: { attempts: 1, conditions: [] } }) },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'does not repeat it for ever',
+    { backup: backup({ status: { attempts: 3, conditions: [] } }) },
+    { verdict: { kind: 'failed', reason: 'JobLost' } },
+  ],
+  [
+    'fails for good when memory ran out',
+    {
+      jobs: [job(1, { end: 'Failed' })],
+      pods: [pod({ terminated: { exitCode: 137, reason: 'OOMKilled' } })],
+      podsAreLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'OutOfMemory' } },
+  ],
+  [
+    'fails for good at the deadline',
+    { jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })], podsAreLive: true },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'holds a repetition until the cluster is Available again',
+    { jobs: [job(1, { end: 'Failed' })], podsAreLive: true, cluster: cluster({ available: 'False' }) },
+    { verdict: { reason: 'ClusterUnavailable' } },
+  ],
+  [
+    'is left alone once it is finished',
+    { backup: backup({ status: { completionTime: 'x', conditions: [] } }), jobs: [job(1)] },
+    {},
+  ],
+];
+
+describe('a backup', () => {
+  it.each(cases)('%s', (_, o, expected) => {
+    const base = observed(o.cluster === undefined ? {} : { cluster: o.cluster });
+    const planned = planBackup({ ...base, ...o });
+    expect(planned).toMatchObject(expected);
+    expect(planned.step === undefined).toBe(expected.step === undefined);
+    if (planned.verdict === undefined) return;
+    const subject = backup();
+    subject.status = backupStatus(subject, planned.verdict, undefined, NOW);
+    expect(conditionsProblem(subject)).toBeUndefined();
+  });
+
+  it('ends with everything about its object', () => {
+    const status = backupStatus(backup(), { kind: 'done', result: success }, job(2), NOW);
+    expect(status).toMatchObject({
+      key: success.key,
+      location: `s3://backups/${success.key}`,
+      size: '3145728',
+      revision: '42',
+      attempts: 2,
+      job: 'orders-now-0f9e8d7c-2',
+      startTime: '2026-11-23T07:00:01Z',
+      completionTime: success.completionTime,
+    });
+    expect(status.conditions.map((c) => [c.type, c.status, c.reason])).toEqual([['Ready', 'True', 'Completed']]);
+  });
+});
