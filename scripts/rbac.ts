@@ -27,8 +27,8 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: ours,
     resources: ['etcdclusters'],
-    verbs: ['list', 'watch', 'patch'],
-    why: 'patch: the finalizer; spec is never written',
+    verbs: ['get', 'list', 'watch', 'patch'],
+    why: 'get: before claims are deleted; patch: the finalizer; spec is never written',
   },
   { scope: 'watched', group: ours, resources: ['etcdclusters/status'], verbs: ['patch'], why: 'what was seen' },
   {

@@ -42,6 +42,8 @@ export interface ListPage<T> {
 export const FIELD_MANAGER = 'quorate';
 const DEFAULT_TIMEOUT_MS = 10_000;
 const PAGE = '500';
+/** Not kept back by a Retry-After: a leader that falls silent loses its lease, and its successor knows of no window. */
+const ELECTION = '/apis/coordination.k8s.io/';
 const READ_TRIES = 4;
 
 export class KubeClient {
@@ -49,6 +51,8 @@ export class KubeClient {
   readonly #metrics: Metrics | undefined;
   readonly #log: Logger | undefined;
   readonly #agent: Agent;
+  /** Watches hold their connections for minutes: a pool of their own, or many namespaces leave none for calls. */
+  readonly #watches: Agent;
   /** Called before every write; throws KubeError `Fenced` when this process may no longer write. */
   #fence: () => void = () => undefined;
   /** Monotonic time until which the server asked us to stay away. */
@@ -58,14 +62,15 @@ export class KubeClient {
     this.#auth = o.auth;
     this.#log = o.log;
     this.#metrics = o.metrics;
-    this.#agent = new Agent({
+    const pool = {
       connect: { ...o.auth.tls, timeout: 5_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
       keepAliveTimeout: 30_000,
       bodyTimeout: 0,
       headersTimeout: 0,
       allowH2: false,
-      connections: 64,
-    });
+    };
+    this.#agent = new Agent({ ...pool, connections: 64 });
+    this.#watches = new Agent(pool);
   }
 
   setFence(fence: () => void): void {
@@ -169,13 +174,13 @@ export class KubeClient {
   async watch<T extends KubeObject>(r: Resource<T>, q: ListQuery, extra: Record<string, string>, signal: AbortSignal) {
     await this.#quiet(signal);
     const query = { ...selectors(q), ...extra, watch: 'true', allowWatchBookmarks: 'true' };
-    const response = await this.#send({ method: 'GET', path: pathOf(r, q.namespace), query }, signal);
+    const response = await this.#send({ method: 'GET', path: pathOf(r, q.namespace), query }, signal, this.#watches);
     if (response.status !== 200 || response.body === null) throw await this.#refusal(response);
     return response.body;
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await Promise.all([this.#agent.destroy(), this.#watches.destroy()]);
   }
 
   async #write<T>(request: Request, o: CallOptions): Promise<T> {
@@ -188,7 +193,7 @@ export class KubeClient {
     const signal = o.signal === undefined ? deadline : AbortSignal.any([o.signal, deadline]);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#quiet(signal);
+        if (!request.path.startsWith(ELECTION)) await this.#quiet(signal);
         if (request.method !== 'GET') this.#fence();
         return await this.#once<T>(request, signal);
       } catch (e) {
@@ -209,7 +214,7 @@ export class KubeClient {
     return body;
   }
 
-  async #send(request: Request, signal: AbortSignal) {
+  async #send(request: Request, signal: AbortSignal, dispatcher: Dispatcher = this.#agent) {
     const url = new URL(this.#auth.server + request.path);
     for (const [k, v] of Object.entries(request.query ?? {})) url.searchParams.set(k, v);
     const headers: Record<string, string> = {
@@ -219,7 +224,6 @@ export class KubeClient {
     };
     if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json';
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
-    const dispatcher: Dispatcher = this.#agent;
     return undiciFetch(url, {
       method: request.method,
       headers,
@@ -241,7 +245,7 @@ export class KubeClient {
     return error;
   }
 
-  /** Inside a Retry-After window nothing is sent at all. */
+  /** Inside a Retry-After window nothing is sent but the lease. */
   async #quiet(signal: AbortSignal): Promise<void> {
     const ms = this.#quietUntil - performance.now();
     if (ms > 0) await pause(ms, signal);
