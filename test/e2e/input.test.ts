@@ -3,7 +3,6 @@
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { pods } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
