@@ -11,7 +11,7 @@ help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: deps ## a real Kubernetes on this machine, the operator, a first cluster, a first backup
-	@node scripts/demo.ts
+	@node scripts/demo.ts $(if $(VALUES),--values $(VALUES))
 
 test: deps ## set-up, static checks, unit, integration and end-to-end tests
 	@node scripts/test.ts

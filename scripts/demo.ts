@@ -2,7 +2,7 @@
 // `make demo`: from nothing to a cluster, a key written and read over mutual TLS, and a backup in object storage.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parseEnv } from 'node:util';
+import { parseArgs, parseEnv } from 'node:util';
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { FILES, ROOT } from '../test/testbed/config.ts';
 import { kubectl, kubectlJson, kubectlResult } from '../test/testbed/kubectl.ts';
@@ -132,7 +132,8 @@ What to try next:
 `;
 
 async function demo(progress: Progress): Promise<void> {
-  await deployOperator(progress, { quick: false });
+  const { values } = parseArgs({ options: { values: { type: 'string' } } });
+  await deployOperator(progress, { quick: false, ...values });
   const log = operatorLog;
   await progress.step('kubectl apply -f examples/quickstart.yaml', async () => {
     await kubectl('apply', '-f', path.join(ROOT, 'examples/quickstart.yaml'));
