@@ -2,7 +2,7 @@
 // Container images made from built programs, without an engine, and their way into the nodes' containerd.
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { chmod, copyFile, link, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CACHE, COREDNS_IMAGE, etcdImage, FILES, NODES, PAUSE_IMAGE, VERSIONS } from './config.ts';
@@ -140,14 +140,16 @@ export async function archiveOf(source: string): Promise<ImageFile> {
   const docker = (await runtime()).container.dockerode;
   const image = docker.getImage(source);
   const { Id: digest } = await image.inspect();
-  const file = `${createHash('sha256')
-    .update(source + digest)
-    .digest('hex')
-    .slice(0, 16)}.tar`;
+  const name = createHash('sha256').update(source).digest('hex').slice(0, 16);
+  const file = `${name}-${digest.replace('sha256:', '').slice(0, 16)}.tar`;
   const target = path.join(FILES.images, file);
   if (!existsSync(target)) {
     await pipeline(await image.get(), createWriteStream(`${target}.making`));
     await rename(`${target}.making`, target);
+    // Earlier builds of the same name are of no use any more.
+    for (const old of await readdir(FILES.images)) {
+      if (old.startsWith(`${name}-`) && old !== file) await rm(path.join(FILES.images, old), { force: true });
+    }
   }
   return { reference: source, file, digest };
 }
