@@ -31,6 +31,15 @@ const places = Object.values(definitions()).flatMap((d) => {
 });
 const paths = (wrong: (p: Place) => boolean): string[] => places.filter(wrong).map((p) => p.path);
 
+const open = ({ node, path }: Place) =>
+  path.includes('.spec') &&
+  node.type === 'integer' &&
+  node.enum === undefined &&
+  (node.minimum === undefined || node.maximum === undefined);
+const silent = ({ path, node }: Place) => path.includes('.spec') && !/[\]}]$/.test(path) && !node.description;
+const columns = (d: ReturnType<typeof clusterDefinition>, wide: boolean) =>
+  d.spec.versions[0]?.additionalPrinterColumns.filter((c) => (c.priority === 1) === wide).map((c) => c.name);
+
 describe('the CRDs', () => {
   it('have a type everywhere, and none of what a structural schema forbids', () => {
     expect(paths(({ node }) => node.type === undefined && node['x-kubernetes-int-or-string'] !== true)).toEqual([]);
@@ -49,19 +58,13 @@ describe('the CRDs', () => {
     ).toEqual([]);
   });
   it('bound every number of a spec', () => {
-    const open = ({ node, path }: Place) =>
-      path.includes('.spec') &&
-      node.type === 'integer' &&
-      node.enum === undefined &&
-      (node.minimum === undefined || node.maximum === undefined);
     expect(paths(open)).toEqual([]);
   });
   it('have no default inside a list', () => {
     expect(paths(({ node, inList }) => inList && node.default !== undefined)).toEqual([]);
   });
   it('describe every field of a spec', () => {
-    const silent = ({ path, node }: Place) => path.includes('.spec') && !/[\]}]$/.test(path) && !node.description;
-    expect(paths((p) => silent(p))).toEqual([]);
+    expect(paths(silent)).toEqual([]);
   });
   it('never let a reference name a namespace', () => {
     expect(paths(({ path }) => /\.namespace$/i.test(path))).toEqual([]);
@@ -92,8 +95,6 @@ describe('the CRDs', () => {
     }
   });
   it('print what people look for', () => {
-    const columns = (d: ReturnType<typeof clusterDefinition>, wide: boolean) =>
-      d.spec.versions[0]?.additionalPrinterColumns.filter((c) => (c.priority === 1) === wide).map((c) => c.name);
     expect(columns(clusterDefinition(), false)).toEqual(['Ready', 'Reason', 'Members', 'Version', 'Age']);
     expect(columns(clusterDefinition(), true)).toEqual(['DB Size', 'Leader', 'Message']);
     expect(columns(backupDefinition(), false)).toEqual(['Ready', 'Reason', 'Cluster', 'Size', 'Revision', 'Age']);

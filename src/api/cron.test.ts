@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests that a cron expression which the API server takes is one that the scheduler reads.
 import { Cron } from 'croner';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CRON_PATTERN } from './cron.ts';
 

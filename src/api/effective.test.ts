@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of effectiveSpec(): defaults, and what is refused although each field by itself is right.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster, EtcdClusterSpec } from './cluster.ts';
 import { effectiveSpec } from './effective.ts';
@@ -28,7 +28,7 @@ describe('effectiveSpec', () => {
         image: { repository: 'gcr.io/etcd-development/etcd', pullPolicy: 'IfNotPresent', pullSecrets: [] },
         tls: { clientCertificates: [] },
         etcd: {
-          quota: '2Gi',
+          quota: '2048Mi',
           maxRequestBytes: '1536Ki',
           autoCompaction: { mode: 'Periodic', retention: '5m' },
           heartbeatInterval: '100ms',
@@ -50,8 +50,8 @@ describe('effectiveSpec', () => {
     ['256Mi', '32Mi'],
     ['300Mi', '54Mi'],
     ['1Gi', '416Mi'],
-    ['5Gi', '2Gi'],
-    ['64Ti', '2Gi'],
+    ['5Gi', '2048Mi'],
+    ['64Ti', '2048Mi'],
   ])('gives a database on %s of storage %s', (size, quota) => {
     expect(quotaFor(size)).toBe(quota);
   });

@@ -31,7 +31,8 @@ export function effectiveSpec(
   const parsed = clusterSpec.safeParse(cluster.spec);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    return refuse(pathOf(issue?.path ?? []), issue?.message ?? 'is not valid');
+    const said = issue?.code === 'invalid_key' ? issue.issues[0] : issue;
+    return refuse(pathOf(issue?.path ?? []), said?.message ?? 'is not valid');
   }
   const spec: Parsed = parsed.data;
   for (const check of CHECKS) {
