@@ -111,8 +111,9 @@ async function showObjects(name: string): Promise<void> {
   const { status } = await kubectlJson<{ status: { key: string } }>('get', 'etcdbackup', name);
   const { endpoint, region, bucket, credentials } = await objectStore();
   const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
-  const folder = status.key.slice(0, status.key.lastIndexOf('/') + 1);
-  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: folder }));
+  // The object and its manifest have the time of the backup in common.
+  const stem = /^.*\/[^-/]+/.exec(status.key)?.[0];
+  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: stem }));
   s3.destroy();
   if (!Contents.some(({ Key }) => Key === status.key)) throw new Error(`${status.key} is not in the bucket ${bucket}`);
   show(Contents.map(({ Key, Size }) => `s3://${bucket}/${Key}  ${Size} bytes`).join('\n'));
@@ -121,7 +122,7 @@ async function showObjects(name: string): Promise<void> {
 const next = () => `
 What to try next:
 
-    export KUBECONFIG=${relative('.testbed/kubeconfig')} PATH="${relative('.testbed/bin')}:$PATH"
+    export KUBECONFIG=${path.join(ROOT, '.testbed/kubeconfig')} PATH="${path.join(ROOT, '.testbed/bin')}:$PATH"
     kubectl get etcd ${cluster} -o wide                 # members, version, leader, database size
     kubectl describe etcd ${cluster}                    # conditions and events
     kubectl delete pod ${cluster}-0 && kubectl get etcd ${cluster} --watch
