@@ -14,7 +14,6 @@ export const CACHE = process.env['QUORATE_CACHE'] ?? path.join(homedir(), '.cach
 export const LABEL = 'dev.quorate.testbed';
 /** Names of docker objects start with this. */
 export const PREFIX = 'quorate-testbed';
-export const NETWORK = PREFIX;
 
 /** All addresses lie in 198.18.0.0/15, which is set aside for test networks (RFC 2544) and leaves no machine. */
 export const ADDRESSES = {

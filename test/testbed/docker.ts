@@ -2,11 +2,11 @@
 // Containers, networks and volumes of the testbed: testcontainers with the few settings that it has no method for.
 import { createHash } from 'node:crypto';
 import { type ContainerRuntimeClient, GenericContainer, getContainerRuntimeClient, PullPolicy } from 'testcontainers';
-import { ADDRESSES, LABEL, NETWORK, PREFIX } from './config.ts';
+import { ADDRESSES, LABEL, PREFIX } from './config.ts';
+
+const NETWORK = PREFIX;
 
 export type Runtime = ContainerRuntimeClient;
-type Docker = ContainerRuntimeClient['container']['dockerode'];
-export type Container = ReturnType<Docker['getContainer']>;
 
 export interface ContainerPlan {
   /** `node1`, `control-plane`, …; the container is called `quorate-testbed-<name>`. */
@@ -26,7 +26,7 @@ export interface ContainerPlan {
   readonly fingerprint: string;
 }
 
-export const containerName = (name: string): string => `${PREFIX}-${name}`;
+const containerName = (name: string): string => `${PREFIX}-${name}`;
 export const volumeName = (name: string): string => `${PREFIX}-${name}`;
 export const runtime = (): Promise<Runtime> => getContainerRuntimeClient();
 const hashOf = (plan: ContainerPlan): string =>

@@ -21,7 +21,7 @@ const SYSTEM_SOCKET = '/var/run/docker.sock';
 const socket = path.join(FILES.engine, 'docker.sock');
 const pidFile = path.join(FILES.engine, 'docker.pid');
 const dataRoot = path.join(FILES.engine, 'data');
-export const ENGINE_LOG = path.join(FILES.engine, 'dockerd.log');
+const ENGINE_LOG = path.join(FILES.engine, 'dockerd.log');
 
 // Sockets below the exec root may have 107 bytes at most, and the engine adds about 45 of its own.
 const execRoot =

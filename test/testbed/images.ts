@@ -36,7 +36,7 @@ const single = (reference: string, program: string, source: string): ImagePlan =
 });
 
 /** The images that every node has from the start. */
-export function standardImages(parts: PartFolders): ImagePlan[] {
+function standardImages(parts: PartFolders): ImagePlan[] {
   const etcd = VERSIONS.etcd.map((version): ImagePlan => {
     const bin = parts[`etcd-${version.split('.').slice(0, 2).join('.')}`];
     const programs = ['etcd', 'etcdctl', 'etcdutl'].map((name) => [`usr/local/bin/${name}`, `${bin}/${name}`]);
@@ -124,7 +124,7 @@ export async function ensureArchives(parts: PartFolders): Promise<ImageFile[]> {
 }
 
 /** An image of the engine, or an archive, as a file that the nodes see. */
-export async function archiveOf(source: string): Promise<ImageFile> {
+async function archiveOf(source: string): Promise<ImageFile> {
   await mkdir(FILES.images, { recursive: true });
   if (source.endsWith('.tar')) {
     const info = await stat(source);

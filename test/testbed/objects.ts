@@ -22,7 +22,6 @@ const corefile = (mode: DnsMode): string => `.:53 {
         ttl ${mode === 'cached' ? 30 : 5}
     }
     ${mode === 'cached' ? 'cache 30' : 'cache 30 {\n        disable success cluster.local\n        disable denial cluster.local\n    }'}
-    loop
     reload 2s 1s
 }
 `;

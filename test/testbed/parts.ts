@@ -32,7 +32,7 @@ const kubernetesVersion = (pkg: string): string => {
 const STRIP = '-s -w';
 
 /** In the order of building: Kubernetes first, because most of the others share packages with it. */
-export const PARTS: readonly Part[] = [
+const PARTS: readonly Part[] = [
   {
     name: 'kubernetes',
     packages: 'tool',

@@ -26,7 +26,7 @@ async function freePort(from: number): Promise<number> {
 }
 
 /** Settings of the running testbed, or undefined if there is none. */
-export async function readSettings(): Promise<Settings | undefined> {
+async function readSettings(): Promise<Settings | undefined> {
   try {
     return JSON.parse(await readFile(FILES.settings, 'utf8')) as Settings;
   } catch (error) {

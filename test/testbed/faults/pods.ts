@@ -55,7 +55,7 @@ async function runningContainer(where: Located, container: string): Promise<{ id
 }
 
 /** Process id of a pod's container as its node sees it. */
-export const processOf = async (where: Located, container: string): Promise<number> =>
+const processOf = async (where: Located, container: string): Promise<number> =>
   (await runningContainer(where, container)).pid;
 
 /**
