@@ -18,8 +18,9 @@ import {
 import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { repair } from './drift.ts';
+import { foreignness } from './foreign.ts';
 import { claimIdentity, encodeIdentity, type Identity } from './identity.ts';
-import type { ChildState, Observed, SecretState } from './observed.ts';
+import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
 import type { Step } from './plan.ts';
 import {
@@ -66,6 +67,9 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       return;
     case 'ReplaceClaims':
       await all(step.claims.map((c) => deleteUnboundClaim(deps, c, signal)));
+      return;
+    case 'DeleteObsolete':
+      await all(step.obsolete.map((x) => deleteObsolete(deps, o.cluster, x, signal)));
       return;
   }
 }
@@ -210,6 +214,15 @@ async function deleteUnboundClaim(deps: ActorDeps, claim: KubeObject, signal: Ab
   if (live.spec?.volumeName !== undefined || claimIdentity(live)?.formed !== false) return;
   await deps.client.delete(persistentVolumeClaims, ref, precondition(live), { signal });
   deps.own.forget(persistentVolumeClaims, ref);
+}
+
+async function deleteObsolete(deps: ActorDeps, cluster: EtcdCluster, x: Obsolete, signal: AbortSignal): Promise<void> {
+  const ref = { namespace: cluster.metadata.namespace as string, name: x.name };
+  const live = await deps.client.find(x.resource, ref, { signal });
+  if (live !== undefined && foreignness(live, cluster) === undefined) {
+    await deps.client.delete(x.resource, ref, precondition(live), { signal });
+  }
+  deps.secrets.forget(ref.namespace, ref.name);
 }
 
 export function precondition(live: KubeObject): { uid: string; resourceVersion: string } {

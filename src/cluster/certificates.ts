@@ -47,6 +47,8 @@ function leafIssue(secret: Secret, leaf: LeafNeed, caBundle: string, now: Date):
   if (problem !== undefined) return `${leaf.keys[0]}: ${problem}`;
   const facts = inspect(cert);
   if (facts.commonName !== leaf.commonName) return `${leaf.keys[0]}: common name is ${facts.commonName}`;
+  const organization = /(?:^|, )O=([^,]*)/.exec(facts.subject)?.[1];
+  if (organization !== leaf.organization) return `${leaf.keys[0]}: organization is ${organization ?? 'absent'}`;
   const uris = leaf.uris ?? [];
   return uris.every((u) => facts.uris.includes(u)) ? undefined : 'the member files changed';
 }

@@ -6,8 +6,8 @@ import { etcdClusters } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { persistentVolumeClaims, pods, statefulSets } from '../runtime/resources.ts';
 import { precondition } from './act.ts';
+import { foreignness } from './foreign.ts';
 import { claimIdentity } from './identity.ts';
-import { foreignness } from './observe.ts';
 
 /** Milliseconds until the next look while pods are still leaving; their events come sooner. */
 const LOOK_AGAIN_MS = 2_000;

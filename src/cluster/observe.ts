@@ -10,6 +10,7 @@ import {
   configMaps,
   events,
   type NetworkPolicy,
+  networkPolicies,
   type PersistentVolumeClaim,
   type Pod,
   type PodDisruptionBudget,
@@ -17,9 +18,11 @@ import {
   type Secret,
   type Service,
   type StatefulSet,
+  secrets as secretResource,
 } from '../runtime/resources.ts';
 import type { Store } from '../runtime/store.ts';
 import { certificateFacts, judgeSecret } from './certificates.ts';
+import { foreignness } from './foreign.ts';
 import {
   claimIdentity,
   decodeIdentity,
@@ -28,11 +31,11 @@ import {
   IdentityError,
   recoverIdentity,
 } from './identity.ts';
-import type { AuthorityState, ChildState, Foreign, Observed, SecretState } from './observed.ts';
+import type { AuthorityState, ChildState, Foreign, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
 import { observeEtcd } from './probe.ts';
 import { authoritySecretName, certificateNeeds, type Side, secretText } from './render/certificates.ts';
-import type { Child } from './render/children.ts';
+import { type Child, withoutDropped } from './render/children.ts';
 import { renderMemberFiles } from './render/memberfile.ts';
 import { renderBudget, renderNetworkPolicies } from './render/policies.ts';
 import { renderServices } from './render/services.ts';
@@ -60,14 +63,6 @@ export interface ObserverDeps {
   readonly remembered: Map<string, Identity>;
 }
 
-/** Ours are the objects that this very EtcdCluster controls; a name alone proves nothing. */
-export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
-  const owners = o.metadata.ownerReferences ?? [];
-  if (owners.some((r) => r.uid === cluster.metadata.uid)) return undefined;
-  const predecessor = owners.some((r) => r.kind === 'EtcdCluster' && r.name === cluster.metadata.name);
-  return predecessor ? 'predecessor' : 'stranger';
-}
-
 /** A missing pod is worth a question to the API only when its StatefulSet had this long to make it. */
 const POD_DUE_MS = 2_000;
 
@@ -92,7 +87,15 @@ export async function observe(
   const base = { now, cluster, spec, claims, pods, ...record };
   const { identity } = record;
   const silent = { read: false, clusterId: undefined, members: undefined, error: undefined };
-  const nothing = { files: undefined, authorities: [], secrets: [], children: [], members: [], podsRefused: undefined };
+  const nothing = {
+    files: undefined,
+    authorities: [],
+    secrets: [],
+    children: [],
+    obsolete: [],
+    members: [],
+    podsRefused: undefined,
+  };
   if (identity === undefined) return { ...base, ...nothing, quorum: silent };
   const files = renderMemberFiles(identity, namespace);
   const children = readChildren(deps, cluster, spec, identity);
@@ -101,7 +104,8 @@ export async function observe(
   );
   const needs = certificateNeeds(cluster, spec, identity, files);
   const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
-  return { ...base, ...nothing, files, authorities, secrets, children, quorum: silent };
+  const obsolete = readObsolete(deps, cluster, children, secrets);
+  return { ...base, ...nothing, files, authorities, secrets, children, obsolete, quorum: silent };
 }
 
 /** Adds what the members themselves say, and why pods are missing. */
@@ -207,8 +211,27 @@ function readChildren(
   return wanted.map((child) => {
     const ref = { namespace: cluster.metadata.namespace as string, name: child.desired.metadata.name };
     const live = deps.own.newest(child.resource, ref, storeOf[child.resource.kind]?.get(ref));
-    return { child, live, foreign: live === undefined ? undefined : childForeignness(child, live, cluster) };
+    const foreign = live === undefined ? undefined : childForeignness(child, live, cluster);
+    return { child: withoutDropped(child, live), live, foreign };
   });
+}
+
+/** What we once made is known from the cache, and for Secrets, which are not watched, from our own status. */
+function readObsolete(
+  deps: ObserverDeps,
+  cluster: EtcdCluster,
+  children: readonly ChildState[],
+  needed: readonly SecretState[],
+): Obsolete[] {
+  const wanted = new Set(children.map((c) => `${c.child.resource.kind}/${c.child.desired.metadata.name}`));
+  const policies = deps.stores.networkPolicies
+    .list(cluster.metadata.namespace)
+    .filter((p) => foreignness(p, cluster) === undefined && p.metadata.deletionTimestamp === undefined)
+    .filter((p) => !wanted.has(`NetworkPolicy/${p.metadata.name}`))
+    .map((p) => ({ resource: networkPolicies, name: p.metadata.name }));
+  const names = new Set(needed.map((s) => s.need.name));
+  const clients = (cluster.status?.clientSecrets ?? []).filter((name) => !names.has(name));
+  return [...policies, ...clients.map((name) => ({ resource: secretResource, name }))];
 }
 
 function childForeignness(child: Child, live: KubeObject, cluster: EtcdCluster): Foreign {

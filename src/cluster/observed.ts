@@ -3,7 +3,7 @@
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import type { Member, MemberStatus } from '../etcd/types.ts';
 import type { KubeObject } from '../runtime/json.ts';
-import type { ConfigMap, PersistentVolumeClaim, Pod, Secret } from '../runtime/resources.ts';
+import type { ConfigMap, PersistentVolumeClaim, Pod, Resource, Secret } from '../runtime/resources.ts';
 import type { Identity, Recovered } from './identity.ts';
 import type { SecretNeed, Side } from './render/certificates.ts';
 import type { Child } from './render/children.ts';
@@ -59,6 +59,12 @@ export interface QuorumView {
   readonly error: string | undefined;
 }
 
+/** An object of ours by kind and name; whether it is there and ours is read live before it is deleted. */
+export interface Obsolete {
+  readonly resource: Resource<KubeObject>;
+  readonly name: string;
+}
+
 /** Everything that the planner may look at. Absent parts were not reachable yet, and no rule may guess them. */
 export interface Observed {
   readonly now: Date;
@@ -74,6 +80,8 @@ export interface Observed {
   readonly authorities: readonly AuthorityState[];
   readonly secrets: readonly SecretState[];
   readonly children: readonly ChildState[];
+  /** Ours, and no longer asked for: policies that were switched off, Secrets of clients that were removed. */
+  readonly obsolete: readonly Obsolete[];
   readonly claims: readonly PersistentVolumeClaim[];
   readonly pods: readonly Pod[];
   /** Why the StatefulSet controller could not create a missing pod, in the API server's words. */

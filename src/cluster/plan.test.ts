@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import type { MemberStatus } from '../etcd/types.ts';
-import type { PersistentVolumeClaim, Pod } from '../runtime/resources.ts';
+import { type PersistentVolumeClaim, type Pod, secrets } from '../runtime/resources.ts';
 import { formationOf, type Identity } from './identity.ts';
 import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
 import { plan } from './plan.ts';
@@ -119,6 +119,7 @@ function observed(over: Partial<Observed> & { phase?: Identity['phase'] } = {}):
     ],
     secrets: [],
     children: id === undefined ? [] : [...marked, same(renderStatefulSet(cluster, id))],
+    obsolete: [],
     claims: [],
     pods: [0, 1, 2].map((i) => pod(i)),
     podsRefused: undefined,
@@ -365,6 +366,11 @@ const rows: Row[] = [
     }),
     finding: 'MemberDataLost',
     kind: 'blocked',
+  },
+  {
+    sentence: 'what the spec asks for no longer is removed',
+    seen: observed({ obsolete: [{ resource: secrets, name: 'orders-client-old' }] }),
+    action: 'DeleteObsolete',
   },
   {
     sentence: 'paused: what would be done is said, and not done',

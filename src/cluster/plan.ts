@@ -3,10 +3,10 @@
 import type { KubeObject } from '../runtime/json.ts';
 import type { Pod } from '../runtime/resources.ts';
 import type { Identity } from './identity.ts';
-import type { ChildState, Observed, SecretState } from './observed.ts';
+import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { Side } from './render/certificates.ts';
 import { authorityRule, certificateRule } from './rules/certificates.ts';
-import { childrenRule, statefulSetRule } from './rules/children.ts';
+import { childrenRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
 import { sealRule, stalePodRule } from './rules/seal.ts';
@@ -29,6 +29,7 @@ export type Step = {
   | { readonly action: 'RefreshMounts'; readonly pods: readonly Pod[]; readonly value: string }
   | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
   | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
+  | { readonly action: 'DeleteObsolete'; readonly obsolete: readonly Obsolete[] }
 );
 
 /**
@@ -61,6 +62,7 @@ const OBJECT_RULES: readonly Rule[] = [
   certificateRule,
   childrenRule,
   statefulSetRule,
+  obsoleteRule,
   stalePodRule,
 ];
 const MEMBER_RULES: readonly Rule[] = [sealRule, unsupportedRule, healthRule];

@@ -2,7 +2,7 @@
 // One wanted object of a cluster: what it is, how it must look, and which of its maps hold nothing but our keys.
 
 import type { EtcdCluster } from '../../api/cluster.ts';
-import { API_VERSION, LABELS } from '../../api/names.ts';
+import { API_VERSION, GROUP, LABELS } from '../../api/names.ts';
 import type { KubeObject } from '../../runtime/json.ts';
 import type { Resource } from '../../runtime/resources.ts';
 import type { Closed } from '../drift.ts';
@@ -47,4 +47,20 @@ export function ownedMetadata(cluster: EtcdCluster, name: string, annotations: R
       },
     ],
   };
+}
+
+/** Names the annotations that the user asked for, so that one taken out of the spec is taken off the object too. */
+const ASKED = `${GROUP}/annotations`;
+
+export const askedAnnotations = (asked: Record<string, string>): Record<string, string> =>
+  Object.keys(asked).length === 0 ? {} : { ...asked, [ASKED]: Object.keys(asked).toSorted().join(',') };
+
+/** The child with every annotation emptied that was asked for once and is no more; wanting nothing removes it. */
+export function withoutDropped(child: Child, live: KubeObject | undefined): Child {
+  const before = live?.metadata.annotations?.[ASKED]?.split(',') ?? [];
+  const annotations = child.desired.metadata.annotations ?? {};
+  const dropped = [...before, ...(before.length > 0 ? [ASKED] : [])].filter((key) => !(key in annotations));
+  if (dropped.length === 0) return child;
+  const all = { ...Object.fromEntries(dropped.map((key) => [key, ''])), ...annotations };
+  return { ...child, desired: { ...child.desired, metadata: { ...child.desired.metadata, annotations: all } } };
 }

@@ -4,7 +4,7 @@ import type { EffectiveCluster, EtcdCluster } from '../../api/cluster.ts';
 import { CLIENT_PORT, childNames, LABELS, PEER_PORT } from '../../api/names.ts';
 import { type Service, services } from '../../runtime/resources.ts';
 import type { Identity } from '../identity.ts';
-import { type Child, memberLabels, ownedMetadata } from './children.ts';
+import { askedAnnotations, type Child, memberLabels, ownedMetadata } from './children.ts';
 
 const port = (name: string, number: number) => ({ name, port: number, targetPort: number, protocol: 'TCP' as const });
 
@@ -49,7 +49,7 @@ export function renderServices(cluster: EtcdCluster, spec: EffectiveCluster, ide
   const client = child({
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: ownedMetadata(cluster, names.clientService, spec.service.annotations),
+    metadata: ownedMetadata(cluster, names.clientService, askedAnnotations(spec.service.annotations)),
     spec: { type: spec.service.type, selector: memberLabels(cluster), ports: [port('client', CLIENT_PORT)] },
   });
   return [...identity.members.map((m) => memberService(cluster, m.name)), headless, client];

@@ -50,6 +50,12 @@ export function statefulSetRule(o: Observed): Ruling | undefined {
   return wantsWrite(o, set) ? { step: putStep(o, [set]) } : undefined;
 }
 
+export function obsoleteRule(o: Observed): Ruling | undefined {
+  if (o.obsolete.length === 0) return undefined;
+  const message = `removing ${o.obsolete.map((x) => `${x.resource.kind} ${x.name}`).join(', ')}: the spec asks for it no longer`;
+  return { step: { action: 'DeleteObsolete', obsolete: o.obsolete, reason: 'ChildrenRemoved', message, event: true } };
+}
+
 function putStep(o: Observed, due: readonly ChildState[]) {
   const restored = due.filter((c) => c.live !== undefined || o.identity?.phase === 'Formed');
   const what = due.map((c) => (c.live === undefined ? label(c) : `${label(c)} (${childDrift(c)})`)).join(', ');
