@@ -139,6 +139,18 @@ describe('the repository', () => {
     }
   });
 
+  it('has no link in its documents that leads nowhere', () => {
+    const dead = files
+      .filter((file) => file.endsWith('.md'))
+      .flatMap((file) =>
+        [...text(file).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
+          .map((match) => path.join(path.dirname(file), match[1] ?? ''))
+          .filter((target) => !existsSync(path.join(root, target)))
+          .map((target) => `${file}: ${target}`),
+      );
+    expect(dead).toEqual([]);
+  });
+
   it('has a first example of ten lines', () => {
     expect(text('examples/quickstart.yaml').trimEnd().split('\n').length).toBeLessThanOrEqual(10);
   });
