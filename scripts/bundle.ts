@@ -43,6 +43,8 @@ export async function bundle(o: BundleRequest = {}): Promise<BundleResult> {
     // Names of functions stay, for readable stacks; everything else goes, because the text of a module stays in memory.
     minifyWhitespace: true,
     minifySyntax: true,
+    // An uncaught error prints the line that it comes from: that must not be the whole program.
+    lineLimit: 160,
     legalComments: 'none',
     // One character beyond Latin-1 would double the memory of the whole text.
     charset: 'ascii',
