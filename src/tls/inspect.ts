@@ -38,7 +38,7 @@ function parse(block: string): X509Certificate {
   }
 }
 
-export const fingerprintOf = (certificate: X509Certificate): string =>
+const fingerprintOf = (certificate: X509Certificate): string =>
   certificate.fingerprint256.replaceAll(':', '').toLowerCase();
 
 /** Facts of the first certificate of a PEM text. Throws TlsError `InvalidCertificate`. */

@@ -28,7 +28,7 @@ export interface LocalMember {
 }
 
 /** The folder with the programs of this minor version. */
-export async function programs(minor: string): Promise<string> {
+async function programs(minor: string): Promise<string> {
   const folder = (await ensureParts(silent))[`etcd-${minor}`];
   if (folder === undefined) throw new Error(`the testbed has no etcd ${minor}`);
   return folder;
