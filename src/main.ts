@@ -60,7 +60,7 @@ async function operator(args: string[]): Promise<void> {
     refuseStoreAddresses: [process.env.KUBERNETES_SERVICE_HOST].filter((a) => a !== undefined),
   });
   const keys = new KeyPool({ ready: { 2048: 6, 3072: 2 } });
-  new ClusterController({
+  void new ClusterController({
     manager,
     client,
     events,

@@ -79,7 +79,7 @@ export async function observe(
   const namespace = cluster.metadata.namespace as string;
   const now = new Date();
   const record = await readRecord(deps, cluster, spec, signal);
-  const mine = <T extends KubeObject>(o: T): boolean => o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
+  const mine = (o: KubeObject): boolean => o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
   const claims = deps.stores.claims.list(namespace).filter(mine);
   const pods = deps.stores.pods
     .list(namespace)
@@ -252,11 +252,7 @@ async function whyNoPods(
   const age = now.getTime() - Date.parse(set?.metadata.creationTimestamp ?? now.toISOString());
   if (set === undefined || pods.length >= wanted || age < POD_DUE_MS) return undefined;
   const fieldSelector = `regarding.kind=StatefulSet,regarding.name=${set.metadata.name},reason=FailedCreate`;
-  const found = await deps.client.list(
-    events,
-    { namespace: cluster.metadata.namespace as string, fieldSelector },
-    { signal },
-  );
+  const found = await deps.client.list(events, { namespace: cluster.metadata.namespace, fieldSelector }, { signal });
   const fresh = found.filter((e) => e.regarding?.uid === set.metadata.uid).map((e) => e.note ?? '');
   return fresh.at(-1);
 }

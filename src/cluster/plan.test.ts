@@ -57,11 +57,10 @@ const status = (i: number): MemberStatus =>
     errors: [],
   }) as unknown as MemberStatus;
 
-const pod = (i: number, genesis = identity.genesis): Pod =>
-  ({
-    metadata: { name: `orders-${i}`, namespace: 'shop', uid: `p${i}`, annotations: { [ANNOTATIONS.genesis]: genesis } },
-    status: { podIP: `198.18.64.${i}` },
-  }) as unknown as Pod;
+const pod = (i: number, genesis = identity.genesis): Pod => ({
+  metadata: { name: `orders-${i}`, namespace: 'shop', uid: `p${i}`, annotations: { [ANNOTATIONS.genesis]: genesis } },
+  status: { podIP: `198.18.64.${i}` },
+});
 
 const same = (child: ChildState['child']): ChildState => ({ child, live: child.desired, foreign: undefined });
 
@@ -163,21 +162,20 @@ const broken: SecretState = {
   notAfter: undefined,
 }; // prettier-ignore
 
-const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolumeClaim =>
-  ({
-    metadata: {
-      name: `data-orders-${i}`,
-      namespace: 'shop',
-      labels: { [LABELS.cluster]: 'orders' },
-      annotations: {
-        [ANNOTATIONS.genesis]: genesis,
-        [ANNOTATIONS.incarnation]: '0000000a',
-        [ANNOTATIONS.formed]: String(formed),
-      },
+const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolumeClaim => ({
+  metadata: {
+    name: `data-orders-${i}`,
+    namespace: 'shop',
+    labels: { [LABELS.cluster]: 'orders' },
+    annotations: {
+      [ANNOTATIONS.genesis]: genesis,
+      [ANNOTATIONS.incarnation]: '0000000a',
+      [ANNOTATIONS.formed]: String(formed),
     },
-    spec: { storageClassName: 'gone', resources: { requests: { storage: '1Gi' } } },
-    status: { phase: 'Pending' },
-  }) as unknown as PersistentVolumeClaim; // prettier-ignore
+  },
+  spec: { storageClassName: 'gone', resources: { requests: { storage: '1Gi' } } },
+  status: { phase: 'Pending' },
+}); // prettier-ignore
 
 interface Row {
   sentence: string;

@@ -4,11 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { decide, type Sighting } from './elector.ts';
 import type { Lease } from './resources.ts';
 
-const lease = (holder: string | undefined, renewed = '2026-01-01T00:00:00.000000Z', uid = 'u'): Lease =>
-  ({
-    metadata: { name: 'l', uid },
-    spec: { holderIdentity: holder, leaseDurationSeconds: 15, renewTime: renewed },
-  }) as Lease;
+const lease = (holder: string | undefined, renewed = '2026-01-01T00:00:00.000000Z', uid = 'u'): Lease => ({
+  metadata: { name: 'l', uid },
+  spec: { holderIdentity: holder, leaseDurationSeconds: 15, renewTime: renewed },
+});
 const seen = (l: Lease | undefined, at: number): Sighting => ({
   record: JSON.stringify([l?.spec, l?.metadata.uid]),
   at,

@@ -138,7 +138,7 @@ export class Elector {
       leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (election === 'take' ? 1 : 0),
     } as NonNullable<Lease['spec']>;
     const { namespace, name } = this.#o;
-    if (lease === undefined) await this.#client.create(leases, { metadata: { namespace, name }, spec } as Lease, call);
+    if (lease === undefined) await this.#client.create(leases, { metadata: { namespace, name }, spec }, call);
     else await this.#client.update(leases, { ...lease, spec }, call);
   }
 }

@@ -50,6 +50,6 @@ export class EventRecorder {
       action: draft.action,
       note: draft.message.slice(0, MAX_NOTE),
       regarding: { apiVersion: regarding.apiVersion, kind: regarding.kind, namespace, name, uid, resourceVersion },
-    } as Event;
+    };
   }
 }

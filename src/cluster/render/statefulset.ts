@@ -174,7 +174,7 @@ export function renderStatefulSet(cluster: EtcdCluster, identity: Identity): Chi
         updateStrategy: { type: 'OnDelete' },
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
         selector: { matchLabels: memberLabels(cluster) },
-        template: podTemplate(cluster, identity) as NonNullable<StatefulSet['spec']>['template'],
+        template: podTemplate(cluster, identity),
         volumeClaimTemplates: [
           {
             metadata: { name: 'data', labels: childLabels(cluster, 'member') },

@@ -17,8 +17,10 @@ export function changedFields(from: object, to: object, path = 'spec', depth = 2
   });
 }
 
-const show = (v: unknown): string =>
-  v === undefined ? 'unset' : typeof v === 'object' ? JSON.stringify(v).slice(0, 80) : String(v);
+const show = (v: unknown): string => {
+  if (v === undefined) return 'unset';
+  return typeof v === 'string' ? v : JSON.stringify(v).slice(0, 80);
+};
 
 export function unsupportedRule(o: Observed): Ruling | undefined {
   if (o.identity?.phase !== 'Formed') return undefined;
