@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings the cluster up, from whatever state an earlier run or a fault left, and takes it down again.
 import { existsSync } from 'node:fs';
-import { mkdir, open, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ADDRESSES, FILES, NODES, STATE } from './config.ts';
 import { ensureContainer, ensureNetwork, ensureVolumes, exec, removeEverything } from './docker.ts';
@@ -16,7 +16,7 @@ import { ensureParts, type PartFolders } from './parts.ts';
 import { ensurePki, writeKubeconfig } from './pki.ts';
 import { type Progress, StepError } from './progress.ts';
 import { ensureBaseImage } from './rootfs.ts';
-import { until } from './run.ts';
+import { HopelessError, until } from './run.ts';
 import { ensureBucket, objectStore } from './s3.ts';
 import { ensureSettings, type Settings } from './settings.ts';
 
@@ -41,21 +41,23 @@ const PATIENCE = { timeoutMs: 180_000 };
 
 const logOf = (name: string, file: string): string => path.join(FILES.logs, name, `${file}.log`);
 
+/** How often the cluster's store has ended, by its log. */
+async function storeEnds(): Promise<number> {
+  const log = await readFile(logOf(CONTROL_PLANE, 'etcd'), 'utf8').catch(() => '');
+  return log.split('testbed: etcd ended').length - 1;
+}
+
 async function startControlPlane(parts: PartFolders, settings: Settings, progress: Progress): Promise<void> {
+  const before = await storeEnds();
   await ensureContainer(await controlPlanePlan(parts, settings));
-  await progress.step(
-    'wait for the API server',
-    () =>
-      until(
-        'a ready API server',
-        async () => {
-          await kubectlResult(['get', '--raw=/readyz', '--request-timeout=5s'], { timeoutMs: 10_000 });
-          return true;
-        },
-        PATIENCE,
-      ),
-    { log: logOf(CONTROL_PLANE, 'kube-apiserver') },
-  );
+  const ready = async () => {
+    if ((await storeEnds()) > before + 8) throw new HopelessError("the cluster's store cannot be read");
+    await kubectlResult(['get', '--raw=/readyz', '--request-timeout=5s'], { timeoutMs: 10_000 });
+    return true;
+  };
+  await progress.step('wait for the API server', () => until('a ready API server', ready, PATIENCE), {
+    log: logOf(CONTROL_PLANE, 'kube-apiserver'),
+  });
   // Roles of the cluster's own parts are written a moment after the server says it is ready.
   await until('the first objects', async () => {
     await apply([...nodeObjects(), ...storageObjects(), ...storeObjects()]);

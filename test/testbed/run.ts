@@ -58,6 +58,9 @@ export async function run(command: string, args: readonly string[], o: RunOption
   }
 }
 
+/** A failure that no waiting mends: `until` gives up at once. */
+export class HopelessError extends Error {}
+
 /**
  * Asks again and again until the answer is not undefined; rethrows the last failure when the time is over.
  * Times are milliseconds: every 100, for at most 60 000 unless said otherwise.
@@ -75,6 +78,7 @@ export async function until<T>(
       if (answer !== undefined) return answer;
       last = undefined;
     } catch (error) {
+      if (error instanceof HopelessError) throw error;
       last = error;
     }
     if (performance.now() > end) {
