@@ -17,7 +17,7 @@ export const JOB_UID = '11111111-1111-4222-8333-444455556666';
 type Backup = NonNullable<EtcdClusterSpec['backup']>;
 
 export function cluster(o: { backup?: Backup; available?: 'True' | 'False'; status?: object } = {}): EtcdCluster {
-  const backup: Backup = o.backup ?? { store: { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } } };
+  const policy: Backup = o.backup ?? { store: { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } } };
   const available = {
     type: 'Available',
     status: o.available ?? 'True',
@@ -27,7 +27,7 @@ export function cluster(o: { backup?: Backup; available?: 'True' | 'False'; stat
   };
   return {
     metadata: { name: 'orders', namespace: 'shop', uid: CLUSTER_UID, generation: 1 },
-    spec: { version: '3.6.16', storage: { size: '1Gi' }, backup },
+    spec: { version: '3.6.16', storage: { size: '1Gi' }, backup: policy },
     status: { observedGeneration: 1, conditions: mergeConditions([], [available], NOW), ...o.status },
   };
 }
@@ -78,7 +78,7 @@ export function job(attempt: number, o: { end?: 'Complete' | 'Failed'; reason?: 
       creationTimestamp: '2026-11-23T07:00:01Z',
     },
     status: { conditions: o.end === undefined ? [] : [end] },
-  } as Job;
+  };
 }
 
 export function pod(

@@ -59,4 +59,5 @@ function conditions(v: Verdict, observedGeneration: number): Draft[] {
   return [make('Ready', 'False', v.reason, v.message), make(type, 'True', v.reason, v.message)];
 }
 
-const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const mib = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -184,11 +184,12 @@ describe('the schedules of a cluster', () => {
   });
 });
 
+const runs = (n: number, ready: 'True' | 'False') =>
+  Array.from({ length: n }, (_, i) =>
+    scheduled(`${ready}-${String(i).padStart(2, '0')}`, `2026-11-${String(i + 1).padStart(2, '0')}T00:00:00Z`, ready),
+  );
+
 describe('the history of a schedule', () => {
-  const runs = (n: number, ready: 'True' | 'False') =>
-    Array.from({ length: n }, (_, i) =>
-      scheduled(`${ready}-${String(i).padStart(2, '0')}`, `2026-11-${String(i + 1).padStart(2, '0')}T00:00:00Z`, ready),
-    );
   it('keeps the newest of each kind', () => {
     const old = outdated([...runs(KEEP_COMPLETED + 2, 'True'), ...runs(KEEP_FAILED + 1, 'False')]);
     expect(old.map((b) => b.metadata.name).toSorted()).toEqual(['False-00', 'True-00', 'True-01']);
