@@ -73,8 +73,8 @@ const storage = z
 const distinguishedName = () =>
   text(
     64,
-    /^[A-Za-z0-9]([-A-Za-z0-9._@:/ ]*[A-Za-z0-9])?$/,
-    'must hold only letters, digits, spaces and ._@:/-, and begin and end with a letter or digit',
+    /^[A-Za-z0-9]([-A-Za-z0-9._@: ]*[A-Za-z0-9])?$/,
+    'must hold only letters, digits, spaces and ._@:-, and begin and end with a letter or digit',
   );
 
 const clientCertificate = z.object({

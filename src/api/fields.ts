@@ -70,9 +70,12 @@ const noneOfOurs: CelRule = {
   reason: 'FieldValueInvalid',
 };
 
+/** The key of a label, where it is a value itself. */
+export const labelKey = () => text(317, new RegExp(LABEL_KEY), 'must be a key such as example.com/name');
 const key = () => z.string().max(317).regex(new RegExp(LABEL_KEY), KEY_SAYS);
 const ownKey = () => key().refine((k) => !OURS.test(k), OURS_SAYS);
-const labelValue = () => z.string().max(63).regex(LABEL_VALUE, VALUE_SAYS).meta({ 'x-quorate-says': VALUE_SAYS });
+export const labelValue = () =>
+  z.string().max(63).regex(LABEL_VALUE, VALUE_SAYS).meta({ 'x-quorate-says': VALUE_SAYS });
 const bounded = (r: Record<string, unknown>): boolean => Object.keys(r).length <= MAX_KEYS;
 const TOO_MANY = `must have at most ${MAX_KEYS} keys`;
 
@@ -98,7 +101,7 @@ export const ownAnnotations = () =>
 const OPERATOR_SAYS = 'values must be given for In and NotIn, and must be absent for Exists and DoesNotExist';
 const requirement = z
   .object({
-    key: text(317, new RegExp(LABEL_KEY), KEY_SAYS).describe('Label.'),
+    key: labelKey().describe('Label.'),
     operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']).describe('How the label is compared.'),
     values: z.array(labelValue()).max(32).optional().describe('For In and NotIn.'),
   })

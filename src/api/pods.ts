@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user may say about the pods of a cluster: an allow-list, with no way to the container, its user or its volumes.
 import { z } from 'zod';
-import { labelSelector, labels, listMap, objectName, ownAnnotations, ownLabels, rules, text } from './fields.ts';
+import {
+  labelKey,
+  labelSelector,
+  labels,
+  labelValue,
+  listMap,
+  objectName,
+  ownAnnotations,
+  ownLabels,
+  rules,
+} from './fields.ts';
 
 const AMOUNT = /^[0-9]{1,15}(\.[0-9]{1,3})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/;
 const AMOUNT_SAYS = 'must be a quantity such as 2, 500m, 512Mi or 4Gi';
@@ -53,16 +63,9 @@ const affinity = z.object({
   podAntiAffinity: opaque("Kubernetes' PodAntiAffinity. Replaces the default, which prefers a node for each member."),
 });
 
-const topologyKey = () =>
-  text(
-    317,
-    /^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$/,
-    'must be the key of a node label such as kubernetes.io/hostname',
-  );
-
 const spreadConstraint = z.object({
   maxSkew: z.int().min(1).max(9).describe('How many members more one domain may hold than another.'),
-  topologyKey: topologyKey().describe('Node label whose values are the domains.'),
+  topologyKey: labelKey().describe('Node label whose values are the domains.'),
   whenUnsatisfiable: z.enum(['DoNotSchedule', 'ScheduleAnyway']).describe('What happens where there is no way.'),
   labelSelector: labelSelector().optional().describe('Pods that are counted.'),
 });
@@ -70,9 +73,9 @@ const spreadConstraint = z.object({
 const TOLERATION_SAYS = 'a toleration with operator Exists has no value, and one without a key needs operator Exists';
 const toleration = z
   .object({
-    key: z.string().max(317).optional().describe('Taint; every taint if absent.'),
+    key: labelKey().optional().describe('Taint; every taint if absent.'),
     operator: z.enum(['Exists', 'Equal']).optional().describe('Equal if absent.'),
-    value: z.string().max(63).optional().describe('For Equal.'),
+    value: labelValue().optional().describe('For Equal.'),
     effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional().describe('Every effect if absent.'),
     tolerationSeconds: z.int().min(0).max(2_147_483_647).optional().describe('For NoExecute; for ever if absent.'),
   })

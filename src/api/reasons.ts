@@ -101,6 +101,11 @@ const SPEC = {
     'The API server refuses an object that the operator makes.',
     'Read the message: often a value under spec.pods or spec.service.',
   ),
+  ReconcileFailed: r(
+    'Ready, Stalled',
+    'The operator meets something that it cannot read, or a mistake of its own; it tries again with back-off.',
+    'Look at the object that the message points to, and report it with the log of the operator.',
+  ),
   Refused: r('Ready, Stalled', 'The operator lacks a permission.', 'Apply the roles of the chart again.'),
   NameConflict: r(
     'Ready, Stalled',
@@ -161,6 +166,7 @@ const STEPS = {
     'Somebody deleted or edited objects of the cluster; they are put back.',
     'Find out who: two tools on one object fight for ever.',
   ),
+  ChildrenRemoved: r('Ready, Reconciling, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
   ClaimsMarked: r('Ready, Reconciling', 'The claims are told which data they hold.', 'Wait.'),
   ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),
   MountsRefreshed: r('Ready, Reconciling', 'The kubelets are asked to show the members their new files.', 'Wait.'),
