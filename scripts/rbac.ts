@@ -93,8 +93,8 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: 'networking.k8s.io',
     resources: ['networkpolicies'],
-    verbs: ['get', 'list', 'watch', 'create', 'patch'],
-    why: 'peers, clients',
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'peers, clients; deleted when switched off',
   },
   {
     scope: 'watched',
@@ -107,8 +107,8 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: '',
     resources: ['secrets'],
-    verbs: ['get', 'create', 'update'],
-    why: 'certificates; read by name only',
+    verbs: ['get', 'create', 'update', 'delete'],
+    why: 'certificates; read by name only; deleted when a client is removed from the spec',
   },
   {
     scope: 'watched',

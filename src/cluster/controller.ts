@@ -4,6 +4,7 @@ import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
 import { childNames, LABELS, memberHost } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
+import { EtcdError } from '../etcd/errors.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { KubeError } from '../runtime/errors.ts';
@@ -35,7 +36,7 @@ import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { type Finding, type Plan, plan, planObjects } from './plan.ts';
 import { SecretReader } from './secrets.ts';
-import { type BackupStatus, deriveStatus, invalidStatus } from './status.ts';
+import { type BackupStatus, deriveStatus, failedStatus, invalidStatus } from './status.ts';
 import { StatusWriter } from './statuswriter.ts';
 
 export interface ClusterControllerDeps {
@@ -53,6 +54,8 @@ export interface ClusterControllerDeps {
 
 /** Steps in one pass; a plan that never settles is a mistake of ours and must not spin. */
 const MAX_STEPS = 40;
+/** Failed passes in a row before status says so: most causes go by themselves. */
+const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
@@ -123,7 +126,12 @@ export class ClusterController {
       this.#own.note(etcdClusters, await updateFinalizer(this.#deps.client, cluster, ctx.signal));
       return { requeueAfterMs: 0 };
     }
-    return this.#converge(cluster, spec.spec, ctx);
+    try {
+      return await this.#converge(cluster, spec.spec, ctx);
+    } catch (e) {
+      await this.#confess(cluster, e, ctx);
+      throw e;
+    }
   }
 
   async #converge(cluster: EtcdCluster, spec: EffectiveCluster, ctx: ReconcileContext): Promise<Outcome> {
@@ -163,6 +171,15 @@ export class ClusterController {
     if (o.identity !== undefined && o.identity.phase !== 'Formed') return { requeueAfterMs: FORMING_MS };
     const healthy = o.quorum.read && o.members.every((m) => m.status !== undefined);
     return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };
+  }
+
+  /** A mistake of ours, or an object that nobody can read, must not be silent; the API's and etcd's errors have their own ways. */
+  async #confess(cluster: EtcdCluster, error: unknown, ctx: ReconcileContext): Promise<void> {
+    if (error instanceof KubeError || error instanceof EtcdError || ctx.signal.aborted || ctx.attempt < CONFESS_AFTER)
+      return;
+    await this.#statuses.write(cluster, failedStatus(cluster, error, new Date()), ctx.signal).catch((e: unknown) => {
+      ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
+    });
   }
 
   /** A write that was refused is a finding like any other; the step is tried again with back-off. */

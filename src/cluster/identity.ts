@@ -5,7 +5,7 @@
 // repeated in annotations of the claims. Creating the ConfigMap by POST is the one compare-and-set that decides to
 // bootstrap: it happens before any other object of the cluster exists.
 import { createHash, randomBytes } from 'node:crypto';
-import type { EffectiveCluster } from '../api/cluster.ts';
+import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, claimName } from '../api/names.ts';
 import type { ConfigMap, PersistentVolumeClaim } from '../runtime/resources.ts';
 
@@ -164,6 +164,16 @@ export function formationOf(spec: EffectiveCluster): Formation {
   const { retentionPolicy: _, ...storage } = spec.storage;
   // Through JSON, so that it compares equal to what comes back from the record.
   return JSON.parse(JSON.stringify({ replicas, version, image, storage, etcd, pods })) as Formation;
+}
+
+/**
+ * The formation that the spec asks for. What the user leaves to us stays as the cluster was formed: a default that we
+ * work out differently one day must not look like an edit.
+ */
+export function wantedFormation(cluster: EtcdCluster, spec: EffectiveCluster, recorded: Formation): Formation {
+  const wanted = formationOf(spec);
+  if (cluster.spec?.etcd?.quota !== undefined) return wanted;
+  return { ...wanted, etcd: { ...wanted.etcd, quota: recorded.etcd.quota } };
 }
 
 /** Short stable hash of a JSON value, for names and change detection (not a secret). */

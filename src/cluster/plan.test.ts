@@ -252,6 +252,10 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'a default that we work out differently than when the cluster was formed is no edit',
+    seen: observed({ spec: { ...spec, etcd: { ...spec.etcd, quota: '200Mi' } } }),
+  },
+  {
     sentence: 'a lost authority is never minted again',
     seen: observed({
       authorities: observed().authorities.map((a) =>

@@ -60,12 +60,26 @@ export function deriveStatus(
 
 /** Status of a cluster whose spec passed the schema but cannot be meant. Nothing else is touched. */
 export function invalidStatus(cluster: EtcdCluster, failure: EffectiveSpecFailure, now: Date): EtcdClusterStatus {
+  return blockedStatus(cluster, 'InvalidSpec', `${failure.field}: ${failure.message}`, now);
+}
+
+/** Status of a cluster that cannot be looked at, because something in its world is not what we can read. */
+export function failedStatus(cluster: EtcdCluster, error: unknown, now: Date): EtcdClusterStatus {
+  const message = error instanceof Error ? error.message : String(error);
+  return blockedStatus(
+    cluster,
+    'ReconcileFailed',
+    `the operator fails on this cluster and tries again: ${message}`,
+    now,
+  );
+}
+
+function blockedStatus(cluster: EtcdCluster, reason: string, message: string, now: Date): EtcdClusterStatus {
   const generation = cluster.metadata.generation ?? 0;
-  const message = `${failure.field}: ${failure.message}`;
   const draft = (type: string, status: Condition['status']): Draft => ({
     type,
     status,
-    reason: 'InvalidSpec',
+    reason,
     message,
     observedGeneration: generation,
   }); // prettier-ignore

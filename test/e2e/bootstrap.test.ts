@@ -67,14 +67,18 @@ describe('bootstrap', () => {
     const ports = policies.flatMap(
       (p) => p.spec?.ingress?.map((r) => [p.metadata.name, r.ports?.[0]?.port, r.from?.length]) ?? [],
     );
-    expect(ports.toSorted()).toEqual([
+    expect(ports.toSorted((x, y) => String(x).localeCompare(String(y)))).toEqual([
       ['whole-client', 2379, 3],
       ['whole-client', 2381, 1],
       ['whole-peer', 2380, 1],
     ]);
     for (const pod of await suite.kube.list(pods, space(), of)) {
       expect(pod.spec?.automountServiceAccountToken).toBe(false);
-      expect(pod.spec?.volumes?.map((v) => v.name).toSorted()).toEqual(['conf', 'data', 'peer']);
+      expect(pod.spec?.volumes?.map((v) => v.name).toSorted((x, y) => String(x).localeCompare(String(y)))).toEqual([
+        'conf',
+        'data',
+        'peer',
+      ]);
       expect(pod.spec?.containers).toHaveLength(1);
       expect(pod.spec?.containers[0]?.securityContext).toMatchObject({
         readOnlyRootFilesystem: true,
@@ -95,7 +99,12 @@ describe('bootstrap', () => {
     const secret = await suite.kube.get(secrets, { namespace: space(), name: 'doors-client-app' });
     const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
     expect(text('endpoints')).toBe(`https://doors-0.${space()}.svc:2379`);
-    expect(Object.keys(secret.data ?? {}).toSorted()).toEqual(['ca.crt', 'endpoints', 'tls.crt', 'tls.key']);
+    expect(Object.keys(secret.data ?? {}).toSorted((x, y) => String(x).localeCompare(String(y)))).toEqual([
+      'ca.crt',
+      'endpoints',
+      'tls.crt',
+      'tls.key',
+    ]);
     expect(await etcdctl(suite.environment, { namespace: space(), name: 'doors' }, ['put', 'a', 'b'])).toContain('OK');
     const [pod] = await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=doors');
     const ip = pod?.status?.podIP ?? '';

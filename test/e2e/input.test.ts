@@ -61,7 +61,7 @@ describe.concurrent('impossible requests', () => {
       metadata: { name: 'none', namespace },
       spec: { hard: { pods: '0' } },
     };
-    await suite.kube.apply(quota as never);
+    await suite.kube.apply(quota);
     await suite.kube.create(etcdClusters, cluster(namespace, 'capped'));
     const seen = await until('the quota is told', {
       within: 60_000,

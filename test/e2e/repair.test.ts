@@ -92,14 +92,18 @@ describe('repair', () => {
       { spec: { selector: { app: 'else' } } },
     );
     await suite.kube.patch(networkPolicies, { namespace: space(), name: 'edited-peer' }, { spec: { ingress: [{}] } });
+    const budget = { namespace: space(), name: 'edited' };
+    await suite.kube.patch(podDisruptionBudgets, budget, { spec: { minAvailable: 0 } });
     await until('all edits are undone', {
       within: 10_000,
       read: async () => ({
+        minAvailable: (await suite.kube.get(podDisruptionBudgets, budget)).spec?.minAvailable,
         set: (await suite.kube.get(statefulSets, set)).spec,
         selector: (await suite.kube.get(services, { namespace: space(), name: 'edited-client' })).spec?.selector,
         ingress: (await suite.kube.get(networkPolicies, { namespace: space(), name: 'edited-peer' })).spec?.ingress,
       }),
       holds: (seen) =>
+        seen.minAvailable === 2 &&
         seen.set?.replicas === 3 &&
         seen.set.template.spec?.containers.length === 1 &&
         seen.set.template.spec.hostNetwork !== true &&
@@ -108,6 +112,33 @@ describe('repair', () => {
     });
     expect(ids(await again('edited')), 'no member was removed for a scaled StatefulSet').toEqual(ids(object));
     await suite.settle(object);
+  });
+
+  test('what the spec asks for no longer is removed: a client, the policies, an annotation', async () => {
+    const clients = [{ name: 'e2e' }, { name: 'old' }];
+    const service = { annotations: { 'example.com/kept': '1', 'example.com/dropped': '1' } };
+    await suite.available(cluster(space(), 'trimmed', { tls: { clientCertificates: clients }, service }), 120_000);
+    const edit = {
+      tls: { clientCertificates: [{ name: 'e2e' }] },
+      service: { annotations: { 'example.com/dropped': null } },
+      networkPolicy: { enabled: false },
+    };
+    await suite.kube.patch(etcdClusters, { namespace: space(), name: 'trimmed' }, { spec: edit });
+    await until('they are gone', {
+      within: 15_000,
+      read: async () => ({
+        secret: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-client-old' }),
+        policies: (await suite.kube.list(networkPolicies, space(), of('trimmed'))).length,
+        annotations: (await suite.kube.get(services, { namespace: space(), name: 'trimmed-client' })).metadata
+          .annotations,
+      }),
+      holds: ({ secret, policies, annotations }) =>
+        secret === undefined &&
+        policies === 0 &&
+        annotations?.['example.com/dropped'] === undefined &&
+        annotations?.['example.com/kept'] === '1',
+    });
+    await suite.settle(await again('trimmed'));
   });
 
   test('one pod, then all pods killed at once: the same members return with every write', async () => {

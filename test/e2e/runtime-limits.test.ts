@@ -16,9 +16,17 @@ const ready = (name: string, namespace: string) => ({
   read: () => suite.kube.get(etcdClusters, { namespace, name }),
 });
 
+/** Milliseconds from the creation of a cluster to its availability. */
+async function formed(object: ReturnType<typeof cluster>): Promise<number> {
+  const start = performance.now();
+  await suite.available(object);
+  return performance.now() - start;
+}
+
 describe.concurrent('limits', () => {
   test('14. 20 s of latency on one namespace do not delay the clusters of another', async () => {
     const [slow = '', quick = ''] = suite.namespaces;
+    const reference = await formed(cluster(quick, 'reference'));
     const latency = await suite.proxy.rule(
       { verb: ['get', 'list', 'create', 'update', 'patch', 'delete'], namespace: slow },
       { kind: 'delay', ms: 20_000 },
@@ -26,10 +34,9 @@ describe.concurrent('limits', () => {
     await Promise.all(['a', 'b', 'c'].map((name) => suite.kube.create(etcdClusters, cluster(slow, name))));
     await latency.struck(3, 30_000);
     const object = cluster(quick, 'timely');
-    const start = performance.now();
-    await suite.available(object, 60_000);
-    expect(performance.now() - start).toBeLessThan(20_000);
-    expect(await repairs(suite.kube, object)).toBeLessThan(10_000);
+    // Two tries at most fit below one request that waits for 20 s.
+    expect(await formed(object)).toBeLessThan(1.5 * reference + 10_000);
+    await repairs(suite.kube, object);
     await latency.remove();
     for (const name of ['a', 'b', 'c']) await waitAvailable(suite.kube, slow, name, 120_000);
     await suite.settle(object);
@@ -101,7 +108,7 @@ describe.concurrent('limits', () => {
     await suite.settle(object);
   });
 
-  test('18. rights on one kind revoked in mid-run are told, everything else goes on, and all heals when they return', async () => {
+  test('18. rights to write one kind revoked in mid-run are told, everything else goes on, and all heals when they return', async () => {
     const namespace = suite.namespaces[4] ?? '';
     const object = cluster(namespace, 'revoked', { replicas: 3 });
     await suite.available(object);
@@ -109,24 +116,20 @@ describe.concurrent('limits', () => {
       rules.some(({ resources }) => resources?.includes('poddisruptionbudgets')),
     );
     if (!role) throw new Error('no Role of the chart grants poddisruptionbudgets');
-    const without = role.rules
+    const readOnly = { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: ['get', 'list', 'watch'] };
+    const others = role.rules
       .map((rule) => ({ ...rule, resources: rule.resources?.filter((name) => name !== 'poddisruptionbudgets') ?? [] }))
       .filter(({ resources }) => resources.length > 0);
+    const without = [...others, readOnly];
     await suite.kube.patch(roles, role.metadata, { rules: without });
     const budget = { namespace, name: 'revoked' };
     const old = await suite.kube.get(podDisruptionBudgets, budget);
-    await suite.proxy.rule({ verb: 'watch', namespace, resource: 'poddisruptionbudgets' }, { kind: 'cut' });
     await suite.kube.delete(podDisruptionBudgets, budget);
     await repairs(suite.kube, object);
-    await suite.kube.patch(etcdClusters, object.metadata, { metadata: { annotations: { touched: 'yes' } } });
-    await until('the missing right is in a condition or an Event', {
-      within: 60_000,
-      read: async () => ({
-        seen: await suite.kube.get(etcdClusters, object.metadata),
-        denied: await suite.proxy.requests({ namespace, resource: 'poddisruptionbudgets' }),
-      }),
-      holds: ({ seen, denied }) =>
-        denied.some(({ status }) => status === 403) && condition(seen, 'Ready')?.status === 'False',
+    await until('the missing right is in a condition', {
+      ...ready('revoked', namespace),
+      holds: (seen) =>
+        condition(seen, 'Ready')?.status === 'False' && /forbidden/.test(condition(seen, 'Ready')?.message ?? ''),
     });
     await suite.kube.patch(roles, role.metadata, { rules: role.rules });
     await until('the budget is back', {
@@ -136,7 +139,10 @@ describe.concurrent('limits', () => {
     });
     expect((await suite.settle(object)).status?.membersSummary).toBe('3/3');
   });
+});
 
+// Alone: inside the window the whole operator keeps silent.
+describe('back-pressure', () => {
   // The window is 10 s instead of the catalogue's 60 s; obeying it does not depend on its length.
   test('11. a 429 with Retry-After is obeyed: the refused request does not come again inside the window', async () => {
     const object = cluster(suite.namespaces[5] ?? '', 'patient');

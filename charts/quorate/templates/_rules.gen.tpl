@@ -45,18 +45,18 @@
 - apiGroups: ["policy"]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
-# peers, clients
+# peers, clients; deleted when switched off
 - apiGroups: ["networking.k8s.io"]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # backups run as Jobs
 - apiGroups: ["batch"]
   resources: [jobs]
   verbs: [get, list, watch, create]
-# certificates; read by name only
+# certificates; read by name only; deleted when a client is removed from the spec
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, update]
+  verbs: [get, create, update, delete]
 # tells what it does; list: why a StatefulSet cannot make a pod
 - apiGroups: ["events.k8s.io"]
   resources: [events]

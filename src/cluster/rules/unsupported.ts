@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names the edits of a formed cluster that this version cannot carry out yet: no edit is ever silently without effect.
 import { isDeepStrictEqual } from 'node:util';
-import { formationOf } from '../identity.ts';
+import { wantedFormation } from '../identity.ts';
 import type { Observed } from '../observed.ts';
 import type { Ruling } from '../plan.ts';
 
@@ -24,7 +24,7 @@ const show = (v: unknown): string => {
 
 export function unsupportedRule(o: Observed): Ruling | undefined {
   if (o.identity?.phase !== 'Formed') return undefined;
-  const changed = changedFields(o.identity.formation, formationOf(o.spec));
+  const changed = changedFields(o.identity.formation, wantedFormation(o.cluster, o.spec, o.identity.formation));
   if (changed.length === 0) return undefined;
   const message =
     `${changed.join(', ')}: this version of Quorate cannot change ${changed.length === 1 ? 'it' : 'them'} on a running cluster; ` +
