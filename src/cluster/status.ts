@@ -180,7 +180,7 @@ const seconds = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`;
 const MIB = 2 ** 20;
 
 /** Bytes as whole MiB; a size within a tenth of what status says already is not news. */
-export function coarse(bytes: number, previous: string | undefined): string {
+function coarse(bytes: number, previous: string | undefined): string {
   const mib = Math.max(1, Math.round(bytes / MIB));
   const before = Number(/^(\d+)Mi$/.exec(previous ?? '')?.[1] ?? Number.NaN);
   const kept = Number.isFinite(before) && Math.abs(mib - before) <= Math.max(1, before / 10);

@@ -12,7 +12,7 @@ export interface HelmAccess {
 }
 
 /** Runs a program to its end; rejects with what it wrote. */
-export function run(
+function run(
   file: string,
   args: string[],
   options: { input?: string; timeoutMs?: number } = {},

@@ -17,7 +17,7 @@ import type { Kube } from './kube.ts';
 import { until } from './until.ts';
 
 /** Every kind of object that belongs to a cluster. */
-export const childKinds: Resource<KubeObject>[] = [
+const childKinds: Resource<KubeObject>[] = [
   configMaps,
   networkPolicies,
   persistentVolumeClaims,

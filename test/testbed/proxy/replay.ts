@@ -78,7 +78,7 @@ export function replay(x: Replayed, rule: Rule, mark: string): boolean {
 }
 
 /** The lines a watch starts with: state first if it was asked for, then the bookmark that ends it. Pure. */
-export function initialEvents(savedList: string, query: Record<string, string>): string[] {
+function initialEvents(savedList: string, query: Record<string, string>): string[] {
   const streaming = query.sendInitialEvents === 'true';
   const version = query.resourceVersion ?? '';
   if (!streaming && version !== '' && version !== '0') return [];

@@ -6,7 +6,8 @@ import type { RequestInfo, Verb } from './request.ts';
 export interface Match {
   verb?: Verb | readonly Verb[];
   group?: string;
-  resource?: string;
+  /** One glob or several. */
+  resource?: string | readonly string[];
   subresource?: string;
   namespace?: string;
   name?: string;
@@ -106,7 +107,7 @@ export function matchesRequest(match: Match, info: RequestInfo, client: string):
   return (
     oneOf(match.verb, info.verb) &&
     fits(match.group, info.group) &&
-    fits(match.resource, info.resource) &&
+    [match.resource].flat().some((pattern) => fits(pattern, info.resource)) &&
     fits(match.subresource, info.subresource) &&
     fits(match.namespace, info.namespace) &&
     fits(match.name, info.name) &&
