@@ -19,7 +19,7 @@ export function certificateFacts(secret: Secret | undefined): Pick<AuthorityStat
   }
 }
 
-export function secretProblem(
+function secretProblem(
   secret: Secret | undefined,
   need: SecretNeed,
   authority: string | undefined,

@@ -19,7 +19,7 @@ const has = (cluster: EtcdCluster): boolean => cluster.metadata.finalizers?.incl
 export const finalizerDue = (cluster: EtcdCluster): boolean =>
   cluster.metadata.deletionTimestamp === undefined && wants(cluster) !== has(cluster);
 
-export async function setFinalizer(client: KubeClient, cluster: EtcdCluster, present: boolean, signal: AbortSignal) {
+async function setFinalizer(client: KubeClient, cluster: EtcdCluster, present: boolean, signal: AbortSignal) {
   const others = (cluster.metadata.finalizers ?? []).filter((f) => f !== FINALIZERS.claims);
   const finalizers = present ? [...others, FINALIZERS.claims] : others;
   const { uid, resourceVersion, namespace, name } = cluster.metadata;

@@ -40,7 +40,7 @@ export interface Identity {
 }
 
 /** Key of the record in the ConfigMap. */
-export const IDENTITY_KEY = 'identity.json';
+const IDENTITY_KEY = 'identity.json';
 const CHECKSUM_KEY = 'checksum';
 
 export class IdentityError extends Error {
@@ -154,7 +154,7 @@ export function recoverIdentity(
   };
 }
 
-export function ordinalOf(clusterName: string, claim: string): number {
+function ordinalOf(clusterName: string, claim: string): number {
   return Number(claim.slice(claimName(clusterName, 0).length - 1));
 }
 

@@ -24,7 +24,7 @@ interface Subject {
 }
 
 /** The operator's own client certificate, as soon as it exists. */
-export function operatorTls(cluster: EtcdCluster, secrets: readonly SecretState[]): ClientTls | undefined {
+function operatorTls(cluster: EtcdCluster, secrets: readonly SecretState[]): ClientTls | undefined {
   const name = childNames(cluster.metadata.name).operatorTls;
   const secret = secrets.find((s) => s.need.name === name)?.secret;
   if (secret === undefined) return undefined;

@@ -39,7 +39,7 @@ export interface ListPage<T> {
   readonly items: T[];
 }
 
-export const FIELD_MANAGER = 'quorate';
+const FIELD_MANAGER = 'quorate';
 const DEFAULT_TIMEOUT_MS = 10_000;
 const PAGE = '500';
 /** Not kept back by a Retry-After: a leader that falls silent loses its lease, and its successor knows of no window. */

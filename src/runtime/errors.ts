@@ -68,7 +68,7 @@ interface StatusBody {
   readonly details?: { readonly retryAfterSeconds?: number };
 }
 
-export function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode {
+function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode {
   switch (status) {
     case 400:
     case 413:

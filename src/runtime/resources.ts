@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Kubernetes resources that the operator works with: where they are served and how they look.
 import type {
-  CoreV1Event,
   EventsV1Event,
   V1ConfigMap,
   V1Job,
@@ -30,7 +29,6 @@ export interface Resource<T extends KubeObject> {
 type Typed<T> = Omit<Json<T>, 'metadata'> & { metadata: Metadata };
 
 export type ConfigMap = Typed<V1ConfigMap>;
-export type CoreEvent = Typed<CoreV1Event>;
 export type Event = Typed<EventsV1Event>;
 export type Job = Typed<V1Job>;
 export type Lease = Typed<V1Lease>;

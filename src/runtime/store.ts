@@ -28,7 +28,7 @@ const newer = (a: KubeObject, b: KubeObject): boolean => {
  * What changes when one object is seen: nothing for an older version of the same object, two changes when an object of
  * another UID took its name while nobody was looking.
  */
-export function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
+function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
   if (before === undefined) return [{ before, after }];
   if (before.metadata.uid !== after.metadata.uid)
     return [

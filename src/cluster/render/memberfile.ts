@@ -13,7 +13,7 @@ export const DATA_MOUNT = '/var/lib/etcd';
 const peerUrl = (name: string, namespace: string): string => `https://${memberHost(name, namespace)}:${PEER_PORT}`;
 
 /** Directory that names its own data: a volume of another cluster or an older incarnation is never opened by accident. */
-export const dataDir = (identity: Identity, member: MemberIdentity): string =>
+const dataDir = (identity: Identity, member: MemberIdentity): string =>
   `${DATA_MOUNT}/${identity.genesis}/${member.incarnation}`;
 
 /**

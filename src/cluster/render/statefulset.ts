@@ -14,7 +14,7 @@ import { type Child, childLabels, memberLabels, ownedMetadata } from './children
 import { CONF_DIR, DATA_MOUNT, PEER_DIR } from './memberfile.ts';
 
 /** The user and group of every pod that we make: numeric, because Pod Security cannot judge names. */
-export const RUN_AS = 65_532;
+const RUN_AS = 65_532;
 
 function claimSpec(storage: Identity['formation']['storage']) {
   return {

@@ -11,7 +11,7 @@ const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'Persisten
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
 
 /** Path of the first difference; for claims only what identifies them, since their spec is the provisioner's and ours to grow. */
-export function childDrift(c: ChildState): string | undefined {
+function childDrift(c: ChildState): string | undefined {
   if (c.live === undefined) return 'missing';
   const { kind: _kind, apiVersion: _version, ...desired } = c.child.desired;
   if (!isClaim(c)) return drift(desired, c.live, c.child.closed);

@@ -5,7 +5,7 @@ import type { Finding, Ruling } from '../plan.ts';
 import { diagnose, lastLine } from './diagnose.ts';
 
 /** Until this many milliseconds a lost quorum is taken for a restart that ends by itself. */
-export const QUORUM_GRACE_MS = 30_000;
+const QUORUM_GRACE_MS = 30_000;
 
 /** etcd's own words when a sealed member finds no data: it would have to join anew, and may not. */
 const EMPTY_DATA =
@@ -22,7 +22,7 @@ export function whyDown(m: MemberView): string {
   return m.error ?? 'it does not answer';
 }
 
-export const lostData = (m: MemberView): boolean => whyDown(m).startsWith('its data directory is empty');
+const lostData = (m: MemberView): boolean => whyDown(m).startsWith('its data directory is empty');
 
 export function healthRule(o: Observed): Ruling | undefined {
   if (o.identity?.phase !== 'Formed') return undefined;

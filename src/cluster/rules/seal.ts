@@ -91,7 +91,7 @@ function refresh(o: Observed, unproven: readonly string[]): Ruling {
 }
 
 /** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */
-export function membershipProblem(o: Observed): string | undefined {
+function membershipProblem(o: Observed): string | undefined {
   if (!o.quorum.read || o.quorum.members === undefined) return 'waiting for the members to elect a leader';
   const wanted = o.members.map((m) => m.name).toSorted();
   const live = o.quorum.members.map((m) => (m.isLearner ? `${m.name} (learner)` : m.name)).toSorted();

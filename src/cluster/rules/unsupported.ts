@@ -6,7 +6,7 @@ import type { Observed } from '../observed.ts';
 import type { Ruling } from '../plan.ts';
 
 /** Differences by path, to the depth that a user edits: `spec.etcd.quota`, `spec.pods.resources`. */
-export function changedFields(from: object, to: object, path = 'spec', depth = 2): string[] {
+function changedFields(from: object, to: object, path = 'spec', depth = 2): string[] {
   const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])].toSorted();
   return keys.flatMap((key) => {
     const [a, b] = [(from as Record<string, unknown>)[key], (to as Record<string, unknown>)[key]];
