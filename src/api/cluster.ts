@@ -49,14 +49,18 @@ const image = z
 
 const storage = z
   .object({
-    size: quantity().describe('Size of the volume of each member, 256Mi to 64Ti. Cannot shrink.'),
+    size: quantity().describe(
+      'Size of the volume of each member, 256Mi to 64Ti. Cannot shrink once the cluster is formed.',
+    ),
     storageClassName: objectName()
       .optional()
-      .describe("StorageClass of the volumes; the Kubernetes cluster's default if absent. Cannot change."),
+      .describe(
+        "StorageClass of the volumes; the Kubernetes cluster's default if absent. Cannot change once the cluster is formed.",
+      ),
     accessMode: z
       .enum(['ReadWriteOnce', 'ReadWriteOncePod'])
       .default('ReadWriteOnce')
-      .describe('Access mode of the volumes. Cannot change.'),
+      .describe('Access mode of the volumes. Cannot change once the cluster is formed.'),
     retentionPolicy: z
       .object({
         whenDeleted: z

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The condition types of our resources: what each one means, and when it is there at all.
 
-export interface ConditionDoc {
+interface ConditionDoc {
   readonly kinds: string;
   readonly presence: 'always' | 'only while True' | 'with spec.backup';
   readonly meaning: string;
@@ -53,5 +53,3 @@ export const CONDITIONS = {
     meaning: 'An edit of the spec is not in effect; the message names the fields.',
   },
 } as const satisfies Record<string, ConditionDoc>;
-
-export type ConditionType = keyof typeof CONDITIONS;

@@ -47,9 +47,9 @@ describe('effectiveSpec', () => {
     expect(effective).toMatchObject({ spec: { pods: { resources: { requests: { cpu: '1', memory: '1Gi' } } } } });
   });
   it.each([
-    ['256Mi', '32Mi'],
-    ['300Mi', '54Mi'],
-    ['1Gi', '416Mi'],
+    ['256Mi', '24Mi'],
+    ['300Mi', '44Mi'],
+    ['1Gi', '384Mi'],
     ['5Gi', '2048Mi'],
     ['64Ti', '2048Mi'],
   ])('gives a database on %s of storage %s', (size, quota) => {

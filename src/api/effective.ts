@@ -47,9 +47,12 @@ export function effectiveSpec(
 const pathOf = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((at, key) => (typeof key === 'number' ? `${at}[${key}]` : `${at}.${String(key)}`), 'spec');
 
-/** What the volume can hold twice beside the log: defragmentation writes a second copy of the database. */
+/**
+ * What the volume can hold twice beside the log, because defragmentation writes a second copy of the database; a
+ * sixteenth of the volume goes to its file system.
+ */
 const fittingQuota = (size: bigint): bigint => {
-  const half = ((size - RESERVE) / 2n / MIB) * MIB;
+  const half = (((size / 16n) * 15n - RESERVE) / 2n / MIB) * MIB;
   const usual = quantityBytes(QUOTA.default);
   return half < usual ? half : usual;
 };

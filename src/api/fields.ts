@@ -45,7 +45,7 @@ export const objectName = () =>
 export const reference = () => z.object({ name: objectName().describe('In the namespace of this resource.') });
 
 /** RE2 and JavaScript alike: an optional DNS prefix, and up to 63 characters. */
-export const LABEL_KEY = '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';
+const LABEL_KEY = '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 const KEY_SAYS = 'must have keys such as example.com/name: an optional DNS prefix, and at most 63 characters';
 const VALUE_SAYS =

@@ -77,7 +77,10 @@ function statusTable(node: SchemaNode): string {
 function ruleList(node: SchemaNode, path: string): string[] {
   const own = (node['x-kubernetes-validations'] ?? [])
     .filter((v) => !/^(string\(self\)|self)\.matches/.test(v.rule))
-    .map((v) => `- \`${path}${v.fieldPath ?? ''}\` ${sentence(v.message ?? v.messageExpression ?? '')}`);
+    .map(
+      (v) =>
+        `- \`${`${path}${v.fieldPath ?? ''}`.replace(/^\./, '')}\` ${sentence(v.message ?? v.messageExpression ?? '')}`,
+    );
   const below = Object.entries(node.properties ?? {}).flatMap(([name, child]) =>
     name === 'metadata' ? [] : ruleList(child, path === '' ? name : `${path}.${name}`),
   );

@@ -57,7 +57,7 @@ const childrenOf = (node: SchemaNode): SchemaNode[] =>
   );
 
 /** In place, with everything below. */
-export function mend(node: SchemaNode): void {
+function mend(node: SchemaNode): void {
   if (node['x-kubernetes-int-or-string'] === true) mendIntOrString(node);
   else if (node['x-kubernetes-preserve-unknown-fields'] === true) mendOpaque(node);
   // Pruning is the API server's, and fields are reported by its strict validation.
