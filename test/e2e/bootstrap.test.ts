@@ -74,7 +74,7 @@ describe('bootstrap', () => {
     ]);
     for (const pod of await suite.kube.list(pods, space(), of)) {
       expect(pod.spec?.automountServiceAccountToken).toBe(false);
-      expect(pod.spec?.volumes?.map((v) => v.name).toSorted((x, y) => String(x).localeCompare(String(y)))).toEqual([
+      expect(pod.spec?.volumes?.map((v) => v.name).toSorted((x, y) => x.localeCompare(y))).toEqual([
         'conf',
         'data',
         'peer',
@@ -99,7 +99,7 @@ describe('bootstrap', () => {
     const secret = await suite.kube.get(secrets, { namespace: space(), name: 'doors-client-app' });
     const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
     expect(text('endpoints')).toBe(`https://doors-0.${space()}.svc:2379`);
-    expect(Object.keys(secret.data ?? {}).toSorted((x, y) => String(x).localeCompare(String(y)))).toEqual([
+    expect(Object.keys(secret.data ?? {}).toSorted((x, y) => x.localeCompare(y))).toEqual([
       'ca.crt',
       'endpoints',
       'tls.crt',

@@ -12,11 +12,7 @@ export interface HelmAccess {
 }
 
 /** Runs a program to its end; rejects with what it wrote. */
-function run(
-  file: string,
-  args: string[],
-  options: { input?: string; timeoutMs?: number } = {},
-): Promise<string> {
+function run(file: string, args: string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       file,
