@@ -7,6 +7,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, claimName } from '../api/names.ts';
+import { quantityBytes } from '../api/quantities.ts';
 import type { ConfigMap, PersistentVolumeClaim } from '../runtime/resources.ts';
 
 /**
@@ -150,7 +151,33 @@ export function recoverIdentity(
   return {
     kind: 'identity',
     from: 'claims',
-    identity: { genesis, phase: 'Formed', members, formation: { ...wanted, replicas, version } },
+    identity: {
+      genesis,
+      phase: 'Formed',
+      members,
+      formation: {
+        ...wanted,
+        replicas,
+        version,
+        storage: storageOf(
+          formed.map((k) => k.claim),
+          wanted.storage,
+        ),
+      },
+    },
+  };
+}
+
+/** The storage that is there; a spec that asks for other storage than that is an edit like any other. */
+function storageOf(claims: readonly PersistentVolumeClaim[], wanted: Formation['storage']): Formation['storage'] {
+  const spec = claims[0]?.spec;
+  const size = spec?.resources?.requests?.storage;
+  const [accessMode] = spec?.accessModes ?? [];
+  const storageClassName = wanted.storageClassName === undefined ? undefined : spec?.storageClassName;
+  return {
+    size: size === undefined || quantityBytes(size) === quantityBytes(wanted.size) ? wanted.size : size,
+    accessMode: (accessMode as Formation['storage']['accessMode'] | undefined) ?? wanted.accessMode,
+    ...(storageClassName === undefined ? {} : { storageClassName }),
   };
 }
 

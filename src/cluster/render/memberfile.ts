@@ -61,6 +61,8 @@ function memberFile(identity: Identity, member: MemberIdentity, namespace: strin
     'heartbeat-interval': durationMs(etcd.heartbeatInterval),
     'election-timeout': durationMs(etcd.electionTimeout),
     'snapshot-count': etcd.snapshotCount,
+    // Segments of 64 MB each: the stock five would be more than a small volume holds.
+    'max-wals': 2,
     logger: 'zap',
     'log-level': 'info',
   });
