@@ -10,9 +10,9 @@ import type { ObservedBackup } from './observed.ts';
 import type { JobSuccess } from './result.ts';
 
 export const NOW = new Date('2026-11-23T07:00:30Z');
-export const CLUSTER_UID = '6b1f2c34-0d5e-4a6b-9c7d-8e9f0a1b2c3d';
-export const BACKUP_UID = '0f9e8d7c-1111-4222-8333-444455556666';
-export const JOB_UID = '11111111-1111-4222-8333-444455556666';
+const CLUSTER_UID = '6b1f2c34-0d5e-4a6b-9c7d-8e9f0a1b2c3d';
+const BACKUP_UID = '0f9e8d7c-1111-4222-8333-444455556666';
+const JOB_UID = '11111111-1111-4222-8333-444455556666';
 
 type Backup = NonNullable<EtcdClusterSpec['backup']>;
 

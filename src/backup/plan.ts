@@ -34,7 +34,7 @@ export interface BackupPlan {
 }
 
 /** Jobs per backup; only runs that were lost or interrupted are repeated, never those that failed. */
-export const MAX_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 const RETRY_AFTER_MS = 10_000;
 const CREDENTIALS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;

@@ -29,7 +29,7 @@ const claim = (ordinal: number, genesis: string | undefined, formed = true, size
             },
     },
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: size } } },
-  }) as unknown as PersistentVolumeClaim;
+  }) satisfies PersistentVolumeClaim;
 
 const recover = (...claims: PersistentVolumeClaim[]) => recoverIdentity('orders', claims, wanted);
 const identityOf = (...claims: PersistentVolumeClaim[]) => {

@@ -75,7 +75,7 @@ describe.concurrent('impossible requests', () => {
 
   test('what the schema cannot see is told by field, value and remedy; corrected, it is taken', async () => {
     const affinity = { nodeAffinity: { note: 'x'.repeat(40_000) } };
-    await suite.kube.create(etcdClusters, cluster(space(), 'wide', { pods: { affinity } as never }));
+    await suite.kube.create(etcdClusters, cluster(space(), 'wide', { pods: { affinity } }));
     const seen = await stalled('wide', 'InvalidSpec');
     expect(condition(seen, 'Ready')?.message).toMatch(/^spec\.pods\.affinity: /);
     await suite.kube.patch(etcdClusters, ref('wide'), { spec: { pods: { affinity: null } } });

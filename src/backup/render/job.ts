@@ -44,7 +44,7 @@ function memberNames(cluster: EtcdCluster, spec: EffectiveCluster): string[] {
   return Array.from({ length: spec.replicas }, (_, i) => `${cluster.metadata.name}-${i}`);
 }
 
-export function renderJobConfig({ backup, cluster, spec, policy, attempt, settings }: JobInput): JobConfig {
+function renderJobConfig({ backup, cluster, spec, policy, attempt, settings }: JobInput): JobConfig {
   const namespace = backup.metadata.namespace as string;
   const { s3 } = policy.store;
   return {

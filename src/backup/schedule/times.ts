@@ -6,7 +6,7 @@ import type { BackupPolicy } from '../../api/policy.ts';
 export type Schedule = BackupPolicy['schedules'][number];
 
 /** A run that was missed by more than this is not made up for: the next one comes. */
-export const START_DEADLINE_MS = 3_600_000;
+const START_DEADLINE_MS = 3_600_000;
 
 export interface ScheduleInput {
   readonly now: Date;

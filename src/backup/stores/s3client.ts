@@ -29,12 +29,12 @@ const MAX_ATTEMPTS = 10;
 /** Files are read again after this long, so that a rotated Secret is picked up. */
 const CREDENTIALS_AGE_MS = 600_000;
 
-export const DEFAULT_REGION = 'us-east-1';
+const DEFAULT_REGION = 'us-east-1';
 
 const invalid = (why: string): BackupError => new BackupError('EndpointForbidden', `the endpoint ${why}`);
 
 /** Throws BackupError for anything that is not a plain http or https address of a host. */
-export function parseEndpoint(endpoint: string): URL {
+function parseEndpoint(endpoint: string): URL {
   const url = URL.parse(endpoint);
   if (url === null) throw invalid('is no URL');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid('must be an https:// or http:// URL');
