@@ -11,25 +11,36 @@ import { findEngine } from '../testbed/engine.ts';
 import { Bench } from './bench.ts';
 import { type Figure, table } from './figures.ts';
 import { type Machine, machine } from './machine.ts';
+import { backup } from './measure/backup.ts';
 import { bootstrap, crowd } from './measure/bootstrap.ts';
+import { idle } from './measure/idle.ts';
+import { start } from './measure/start.ts';
 
 interface Outcome {
   figures: Figure[];
   details?: object;
 }
 
-const measurements: Record<string, (bench: Bench, runs: number) => Promise<Outcome>> = {
-  bootstrap1: (bench, runs) => bootstrap(bench, 1, runs),
-  bootstrap3: (bench, runs) => bootstrap(bench, 3, runs),
-  bootstrap5: (bench, runs) => bootstrap(bench, 5, runs),
-  bootstrap7: (bench, runs) => bootstrap(bench, 7, runs),
-  crowd,
+interface Effort {
+  runs: number;
+  quick: boolean;
+}
+
+const measurements: Record<string, (bench: Bench, effort: Effort) => Promise<Outcome>> = {
+  bootstrap1: (bench, { runs }) => bootstrap(bench, 1, runs),
+  bootstrap3: (bench, { runs }) => bootstrap(bench, 3, runs),
+  bootstrap5: (bench, { runs }) => bootstrap(bench, 5, runs),
+  bootstrap7: (bench, { runs }) => bootstrap(bench, 7, runs),
+  crowd: (bench, { runs }) => crowd(bench, runs),
+  idle: (bench, { quick }) => idle(bench, { idleMs: quick ? 60_000 : 300_000, settleMs: quick ? 15_000 : 30_000 }),
+  start: (bench, { runs }) => start(bench, runs),
+  backup: (bench, { runs }) => backup(bench, runs),
 };
 
 const usage = `usage: node test/bench/cli.ts [--only name,…] [--runs N] [--quick] [--write] [--as-is]
   --only    ${Object.keys(measurements).join(', ')}; default: all
   --runs    samples of each figure, default 10
-  --quick   3 runs
+  --quick   3 runs, 1 minute of idleness
   --write   puts the table into docs/performance.md
   --as-is   measures the image that is loaded, instead of building and loading this tree's`;
 
@@ -67,7 +78,10 @@ await runScript(async (progress) => {
   const details: Record<string, object> = {};
   try {
     for (const name of names) {
-      const outcome = await (measurements[name] as (b: Bench, r: number) => Promise<Outcome>)(bench, runs);
+      const outcome = await (measurements[name] as (b: Bench, e: Effort) => Promise<Outcome>)(bench, {
+        runs,
+        quick: flags.quick,
+      });
       figures.push(...outcome.figures);
       if (outcome.details !== undefined) details[name] = outcome.details;
     }

@@ -136,8 +136,7 @@ export async function prepareFloor(bench: Bench, name: string, members: 1 | 3 | 
     remove: async () => {
       const label = `${LABELS.cluster}=${name}`;
       await bench.deleteAll(statefulSets, label);
-      for (const kind of [services, secrets, persistentVolumeClaims])
-        await bench.deleteAll(kind as Resource<KubeObject>, label);
+      for (const kind of [services, secrets, persistentVolumeClaims]) await bench.deleteAll(kind, label);
     },
   };
 }

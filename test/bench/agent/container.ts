@@ -65,7 +65,7 @@ export class BenchAgent {
     return this.#call('/judge', spec, spec.timeoutMs + 10_000);
   }
 
-  fill(spec: FillSpec): Promise<Filled> {
+  populate(spec: FillSpec): Promise<Filled> {
     return this.#call('/fill', spec, spec.timeoutMs + 30_000);
   }
 
