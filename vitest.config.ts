@@ -29,12 +29,23 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts', 'test/testbed/**/*.test.ts'],
-          exclude: unit,
+          include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/e2e/harness/global-setup.ts'],
           pool: 'forks',
           // Files wait for the cluster most of the time: more of them than cores.
           maxWorkers: 3,
+          testTimeout: 180_000,
+          hookTimeout: 240_000,
+        },
+      },
+      {
+        test: {
+          // Kills nodes and cuts networks under everything that runs: alone, after the others.
+          name: 'testbed',
+          include: ['test/testbed/**/*.test.ts'],
+          exclude: unit,
+          globalSetup: ['test/e2e/harness/global-setup.ts'],
+          pool: 'forks',
           testTimeout: 180_000,
           hookTimeout: 240_000,
         },

@@ -67,7 +67,7 @@ interface Report {
 }
 
 /** Every test that did not pass has failed, also one that was skipped; a file that did not load is one failure. */
-async function vitest(project: 'unit' | 'integration' | 'e2e', filters: string[]): Promise<void> {
+async function vitest(project: 'unit' | 'integration' | 'e2e' | 'testbed', filters: string[]): Promise<void> {
   await mkdir(path.join(ROOT, 'coverage'), { recursive: true });
   const file = path.join(ROOT, `coverage/${project}.json`);
   await rm(file, { force: true });
@@ -99,6 +99,7 @@ async function endToEnd(filters: string[]): Promise<void> {
   await vitest('e2e', filters);
   if (filters.length > 0) return;
   await check('the operator may do what it does, and no more', process.execPath, ['scripts/rights.ts', String(mark)]);
+  await vitest('testbed', []);
 }
 
 async function run(stage: Stage, filters: string[]): Promise<void> {
