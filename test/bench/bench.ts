@@ -55,7 +55,9 @@ export class Bench {
   async close(): Promise<void> {
     await this.clear().catch((error: unknown) => this.progress.note(String(error)));
     await uninstall(helm, release, this.operatorNamespace);
-    for (const name of [this.namespace, this.operatorNamespace]) await this.kube.delete(namespaces, { name });
+    const names = [this.namespace, this.operatorNamespace];
+    for (const name of names) await this.kube.delete(namespaces, { name });
+    await this.#ended(names);
     if (!this.#wasResting) await wake(this.kube);
     await this.agent.stop();
     await this.kube.close();
@@ -117,9 +119,13 @@ export class Bench {
   async #install(): Promise<void> {
     await this.alone();
     const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
-    for (const name of [this.namespace, this.operatorNamespace]) {
-      const found = await this.kube.find(namespaces, { name });
-      if (found === undefined) await this.kube.create(namespaces, { metadata: { name, labels } });
+    const names = [this.namespace, this.operatorNamespace];
+    // A run that was killed leaves them; they are taken over, unless they are about to go.
+    const found = await Promise.all(names.map((name) => this.kube.find(namespaces, { name })));
+    await this.#ended(names.filter((_, i) => found[i]?.metadata.deletionTimestamp !== undefined));
+    for (const name of names) {
+      const known = await this.kube.find(namespaces, { name });
+      if (known === undefined) await this.kube.create(namespaces, { metadata: { name, labels } });
     }
     const [repository, tag] = this.image.split(':');
     await upgrade(helm, release, this.operatorNamespace, {
@@ -129,6 +135,14 @@ export class Bench {
       watch: { scope: 'Namespaces', namespaces: [this.namespace] },
     });
     await this.clear();
+  }
+
+  async #ended(names: readonly string[]): Promise<void> {
+    await until('the namespaces of the measurements are gone', {
+      within: 120_000,
+      read: async () => (await Promise.all(names.map((name) => this.kube.find(namespaces, { name })))).filter(Boolean),
+      holds: (left) => left.length === 0,
+    });
   }
 
   async #volumes(): Promise<KubeObject[]> {

@@ -89,7 +89,7 @@ async function prepare(bench: Bench, store: ObjectStore): Promise<void> {
   const timeline = new Timeline(kube, namespace);
   const object = clusterObject(namespace, NAME, {
     storage: { size: '2Gi', retentionPolicy: { whenDeleted: 'Delete' } },
-    etcd: { quota: '1Gi' },
+    etcd: { quota: '768Mi' },
     backup: {
       store: {
         s3: {
@@ -109,7 +109,14 @@ async function prepare(bench: Bench, store: ObjectStore): Promise<void> {
     timeline.close();
   }
   const secret = judgeSecret(NAME);
-  await bench.agent.populate({ namespace, name: NAME, members: 3, secret, bytes: DATABASE_BYTES, timeoutMs: TIMEOUT_MS });
+  await bench.agent.populate({
+    namespace,
+    name: NAME,
+    members: 3,
+    secret,
+    bytes: DATABASE_BYTES,
+    timeoutMs: TIMEOUT_MS,
+  });
 }
 
 async function follower(bench: Bench): Promise<string> {
