@@ -1,57 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the API server is and how we prove who we are: kubeconfig or the pod's own account, by client-node's KubeConfig.
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
-import { KubeConfig } from '@kubernetes/client-node';
+import { type Cluster, KubeConfig, type User } from '@kubernetes/client-node';
+
+export type TlsMaterial = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'>;
 
 export interface KubeAuth {
   readonly server: string;
-  readonly tls: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'>;
-  /** Headers of one request; the pod's token is read again once a minute. */
+  /** For a new connection; files are read again once a minute. */
+  tls(): Promise<TlsMaterial>;
+  /** Headers of one request; the pod's token is read again once a minute, and after `refused`. */
   headers(): Promise<Record<string, string>>;
+  /** The server did not accept the token: read it again before the next request. */
+  refused(): void;
 }
 
-/** The kubelet renews a pod's token in place. */
-const TOKEN_AGE_MS = 60_000;
+/** The kubelet renews a pod's token and CA in place. */
+const FILE_AGE_MS = 60_000;
 
-/** In a pod its own account, else the current context of the kubeconfig. Throws when there is neither. */
+/** In a pod its own account, else the current context of the kubeconfig. Throws when there is neither, or one that cannot be used. */
 export function loadAuth(): KubeAuth {
   const config = new KubeConfig();
   config.loadFromDefault();
   const cluster = config.getCurrentCluster();
   const user = config.getCurrentUser();
   if (cluster === null) throw new Error('no cluster: run in a pod, or give a kubeconfig with a current context');
+  const problem = unsupported(cluster, user);
+  if (problem !== undefined) throw new Error(problem);
+  return authOf(cluster, user);
+}
+
+/** Whatever would be ignored in silence would make us somebody else than the user meant. */
+function unsupported(cluster: Cluster, user: User | null): string | undefined {
+  if (cluster.proxyUrl !== undefined) return `cluster ${cluster.name} of the kubeconfig: proxy-url is not supported`;
+  if (user === null) return undefined;
+  const other = user.authProvider !== undefined && tokenFileOf(user) === undefined;
+  if (user.exec !== undefined || other || user.username !== undefined || user.impersonateUser !== undefined)
+    return `user ${user.name} of the kubeconfig: only a client certificate, a token or a token file is supported`;
+  return undefined;
+}
+
+const tokenFileOf = (user: User | null): string | undefined =>
+  (user?.authProvider as { config?: { tokenFile?: string } } | undefined)?.config?.tokenFile;
+
+function authOf(cluster: Cluster, user: User | null): KubeAuth {
   const ca = material(cluster.caData, cluster.caFile);
   const cert = material(user?.certData, user?.certFile);
   const key = material(user?.keyData, user?.keyFile);
-  const tls = {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(cluster.tlsServerName === undefined ? {} : { servername: cluster.tlsServerName }),
-    ...(cluster.skipTLSVerify ? { rejectUnauthorized: false } : {}),
+  const tokenFile = tokenFileOf(user);
+  const token = tokenFile === undefined ? undefined : fresh(tokenFile);
+  const fixed: Record<string, string> = user?.token === undefined ? {} : { authorization: `Bearer ${user.token}` };
+  return {
+    server: cluster.server.replace(/\/$/, ''),
+    tls: async () => {
+      const [authority, certificate, privateKey] = await Promise.all([ca?.read(), cert?.read(), key?.read()]);
+      return {
+        ...(authority === undefined ? {} : { ca: authority }),
+        ...(certificate === undefined ? {} : { cert: certificate }),
+        ...(privateKey === undefined ? {} : { key: privateKey }),
+        ...(cluster.tlsServerName === undefined ? {} : { servername: cluster.tlsServerName }),
+        ...(cluster.skipTLSVerify ? { rejectUnauthorized: false } : {}),
+      };
+    },
+    headers: async () =>
+      token === undefined ? fixed : { authorization: `Bearer ${(await token.read()).toString().trim()}` },
+    refused: () => token?.forget(),
   };
-  return { server: cluster.server.replace(/\/$/, ''), tls, headers: tokenHeaders(user) };
+}
+
+interface Fresh {
+  read(): Promise<Buffer>;
+  forget(): void;
 }
 
 /** Inline data wins over a file, as everywhere in a kubeconfig. */
-function material(data: string | undefined, file: string | undefined): Buffer | undefined {
-  if (data !== undefined) return Buffer.from(data, 'base64');
-  return file === undefined ? undefined : readFileSync(file);
+function material(data: string | undefined, file: string | undefined): Fresh | undefined {
+  if (data === undefined) return file === undefined ? undefined : fresh(file);
+  const bytes = Buffer.from(data, 'base64');
+  return { read: () => Promise.resolve(bytes), forget: () => undefined };
 }
 
-function tokenHeaders(user: ReturnType<KubeConfig['getCurrentUser']>): KubeAuth['headers'] {
-  const file = (user?.authProvider as { config?: { tokenFile?: string } } | undefined)?.config?.tokenFile;
-  if (file === undefined) {
-    const fixed = user?.token === undefined ? {} : { authorization: `Bearer ${user.token}` };
-    return () => Promise.resolve(fixed as Record<string, string>);
-  }
-  let known: { token: string; at: number } | undefined;
-  return async () => {
-    if (known === undefined || performance.now() - known.at > TOKEN_AGE_MS) {
-      known = { token: (await readFile(file, 'utf8')).trim(), at: performance.now() };
-    }
-    return { authorization: `Bearer ${known.token}` };
+function fresh(file: string): Fresh {
+  let known: { bytes: Buffer; at: number } | undefined;
+  return {
+    read: async () => {
+      if (known === undefined || performance.now() - known.at > FILE_AGE_MS) {
+        known = { bytes: await readFile(file), at: performance.now() };
+      }
+      return known.bytes;
+    },
+    forget: () => {
+      known = undefined;
+    },
   };
 }

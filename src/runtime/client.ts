@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small typed client for the Kubernetes API: one connection pool, deadlines, honest errors, a fence before every write.
-import { Agent, type Dispatcher, fetch as undiciFetch } from 'undici';
+// A small typed client for the Kubernetes API.
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { KubeAuth } from './auth.ts';
-import { errorOfResponse, errorOfTransport, KubeError } from './errors.ts';
+import { KubeError } from './errors.ts';
 import type { KubeObject, Ref } from './json.ts';
 import { apiVersionOf, pathOf, type Resource } from './resources.ts';
+import { type CallOptions, type Fence, Transport } from './transport.ts';
 
-export interface CallOptions {
-  readonly signal?: AbortSignal;
-  /** Deadline of the whole call with its repeats, in milliseconds; default 10,000. */
-  readonly timeoutMs?: number;
-}
+export { pause } from './deadline.ts';
+export type { CallOptions } from './transport.ts';
 
 export interface ListQuery {
   readonly namespace?: string;
@@ -26,59 +23,32 @@ export interface DeleteOptions {
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
 }
 
-interface Request {
-  readonly method: string;
-  readonly path: string;
-  readonly query?: Record<string, string>;
-  readonly body?: unknown;
-  readonly contentType?: string;
-}
-
 export interface ListPage<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
   readonly items: T[];
 }
 
-const FIELD_MANAGER = 'quorate';
-const DEFAULT_TIMEOUT_MS = 10_000;
+export const FIELD_MANAGER = 'quorate';
 const PAGE = '500';
-/** Not kept back by a Retry-After: a leader that falls silent loses its lease, and its successor knows of no window. */
-const ELECTION = '/apis/coordination.k8s.io/';
-const READ_TRIES = 4;
 
+/**
+ * Throws KubeError only. `Timeout` and `Unavailable` leave open whether a write was carried out; `Fenced` and
+ * `TooManyRequests` say that it was not. Conflicts are the caller's: nothing is repeated on them.
+ */
 export class KubeClient {
-  readonly #auth: KubeAuth;
-  readonly #metrics: Metrics | undefined;
-  readonly #log: Logger | undefined;
-  readonly #agent: Agent;
-  /** Watches hold their connections for minutes: a pool of their own, or many namespaces leave none for calls. */
-  readonly #watches: Agent;
-  /** Called before every write; throws KubeError `Fenced` when this process may no longer write. */
-  #fence: () => void = () => undefined;
-  /** Monotonic time until which the server asked us to stay away. */
-  #quietUntil = 0;
+  readonly #transport: Transport;
 
   constructor(o: { auth: KubeAuth; log?: Logger; metrics?: Metrics }) {
-    this.#auth = o.auth;
-    this.#log = o.log;
-    this.#metrics = o.metrics;
-    const pool = {
-      connect: { ...o.auth.tls, timeout: 5_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
-      keepAliveTimeout: 30_000,
-      bodyTimeout: 0,
-      headersTimeout: 0,
-      allowH2: false,
-    };
-    this.#agent = new Agent({ ...pool, connections: 64 });
-    this.#watches = new Agent(pool);
+    this.#transport = new Transport(o);
   }
 
-  setFence(fence: () => void): void {
-    this.#fence = fence;
+  /** From now on every write outside the election asks first. */
+  setFence(fence: Fence): void {
+    this.#transport.setFence(fence);
   }
 
   async get<T extends KubeObject>(r: Resource<T>, ref: Ref, o: CallOptions = {}): Promise<T> {
-    return this.#call({ method: 'GET', path: pathOf(r, ref.namespace, ref.name) }, o);
+    return this.#transport.call({ method: 'GET', path: pathOf(r, ref.namespace, ref.name) }, o);
   }
 
   /** A live read; undefined when there is no such object. */
@@ -93,30 +63,36 @@ export class KubeClient {
 
   /** Everything, page by page, from the newest state. */
   async list<T extends KubeObject>(r: Resource<T>, q: ListQuery, o: CallOptions = {}): Promise<T[]> {
-    const items: T[] = [];
-    let next: string | undefined;
-    do {
-      const page: ListPage<T> = await this.listPage(r, q, next, o);
-      for (const item of page.items) items.push(item);
-      next = page.metadata.continue;
-    } while (next !== undefined && next !== '');
-    return items;
+    return (await this.listAll(r, q, o)).items;
   }
 
-  async listPage<T extends KubeObject>(
-    r: Resource<T>,
-    q: ListQuery,
-    next: string | undefined,
-    o: CallOptions,
-  ): Promise<ListPage<T>> {
-    const query = { ...selectors(q), limit: PAGE, ...(next === undefined ? {} : { continue: next }) };
-    return this.#call({ method: 'GET', path: pathOf(r, q.namespace), query }, o);
+  /** The same with its version. A list whose next page has expired is begun once more. */
+  async listAll<T extends KubeObject>(r: Resource<T>, q: ListQuery, o: CallOptions = {}): Promise<ListPage<T>> {
+    try {
+      return await this.#pages(r, q, o);
+    } catch (e) {
+      if (e instanceof KubeError && e.code === 'Gone') return this.#pages(r, q, o);
+      throw e;
+    }
+  }
+
+  async #pages<T extends KubeObject>(r: Resource<T>, q: ListQuery, o: CallOptions): Promise<ListPage<T>> {
+    const items: T[] = [];
+    let next: string | undefined;
+    for (;;) {
+      const query = { ...selectors(q), limit: PAGE, ...(next === undefined ? {} : { continue: next }) };
+      const page: ListPage<T> = await this.#transport.call({ method: 'GET', path: pathOf(r, q.namespace), query }, o);
+      // Items of a list do not say what they are; those of a watch do.
+      for (const item of page.items) items.push({ ...item, apiVersion: apiVersionOf(r), kind: r.kind });
+      next = page.metadata.continue;
+      if (next === undefined || next === '') return { metadata: page.metadata, items };
+    }
   }
 
   async create<T extends KubeObject>(r: Resource<T>, object: T, o: CallOptions = {}): Promise<T> {
     const path = pathOf(r, object.metadata.namespace);
     const body = { ...object, apiVersion: apiVersionOf(r), kind: r.kind };
-    return this.#write({ method: 'POST', path, query: { fieldManager: FIELD_MANAGER }, body }, o);
+    return this.#transport.call({ method: 'POST', path, query: { fieldManager: FIELD_MANAGER }, body }, o);
   }
 
   /** Server-side apply; `metadata.uid` and `metadata.resourceVersion` act as preconditions. */
@@ -129,26 +105,31 @@ export class KubeClient {
     const body = { ...object, apiVersion: apiVersionOf(r), kind: r.kind };
     const query = { fieldManager: FIELD_MANAGER, force: String(o.force ?? true) };
     const path = pathOf(r, namespace, name, o.subresource);
-    return this.#write({ method: 'PATCH', path, query, body, contentType: 'application/apply-patch+yaml' }, o);
+    return this.#transport.call({ method: 'PATCH', path, query, body, contentType: 'application/apply-patch+yaml' }, o);
   }
 
-  /** PUT; needs the resourceVersion that was read. */
+  /** PUT; needs the resourceVersion that was read, or throws `Invalid` without asking: some kinds would be overwritten. */
   async update<T extends KubeObject>(
     r: Resource<T>,
     object: T,
     o: CallOptions & { readonly subresource?: 'status' } = {},
   ): Promise<T> {
-    const { namespace, name } = object.metadata;
+    const { namespace, name, resourceVersion } = object.metadata;
+    if (!resourceVersion)
+      throw new KubeError('Invalid', `${r.kind} ${name}: an update needs the version that was read`);
     const body = { ...object, apiVersion: apiVersionOf(r), kind: r.kind };
     const path = pathOf(r, namespace, name, o.subresource);
-    return this.#write({ method: 'PUT', path, query: { fieldManager: FIELD_MANAGER }, body }, o);
+    return this.#transport.call({ method: 'PUT', path, query: { fieldManager: FIELD_MANAGER }, body }, o);
   }
 
   /** JSON merge patch. */
   async patch<T extends KubeObject>(r: Resource<T>, ref: Ref, merge: object, o: CallOptions = {}): Promise<T> {
     const path = pathOf(r, ref.namespace, ref.name);
     const query = { fieldManager: FIELD_MANAGER };
-    return this.#write({ method: 'PATCH', path, query, body: merge, contentType: 'application/merge-patch+json' }, o);
+    return this.#transport.call(
+      { method: 'PATCH', path, query, body: merge, contentType: 'application/merge-patch+json' },
+      o,
+    );
   }
 
   /** Succeeds when the object is gone already; a precondition that does not hold is a `Conflict`. */
@@ -164,99 +145,26 @@ export class KubeClient {
       propagationPolicy: pre.propagation ?? 'Background',
     };
     try {
-      await this.#write({ method: 'DELETE', path: pathOf(r, ref.namespace, ref.name), body }, o);
+      await this.#transport.call({ method: 'DELETE', path: pathOf(r, ref.namespace, ref.name), body }, o);
     } catch (e) {
       if (!(e instanceof KubeError && e.code === 'NotFound')) throw e;
     }
   }
 
   /** Opens a watch and returns its body; the caller ends it by the signal. */
-  async watch<T extends KubeObject>(r: Resource<T>, q: ListQuery, extra: Record<string, string>, signal: AbortSignal) {
-    await this.#quiet(signal);
+  async watch<T extends KubeObject>(
+    r: Resource<T>,
+    q: ListQuery,
+    extra: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
     const query = { ...selectors(q), ...extra, watch: 'true', allowWatchBookmarks: 'true' };
-    const response = await this.#send({ method: 'GET', path: pathOf(r, q.namespace), query }, signal, this.#watches);
-    if (response.status !== 200 || response.body === null) throw await this.#refusal(response);
-    return response.body;
+    return this.#transport.open({ method: 'GET', path: pathOf(r, q.namespace), query }, signal);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#agent.destroy(), this.#watches.destroy()]);
+    await this.#transport.close();
   }
-
-  async #write<T>(request: Request, o: CallOptions): Promise<T> {
-    this.#fence();
-    return this.#call(request, o);
-  }
-
-  async #call<T>(request: Request, o: CallOptions): Promise<T> {
-    const deadline = AbortSignal.timeout(o.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const signal = o.signal === undefined ? deadline : AbortSignal.any([o.signal, deadline]);
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        if (!request.path.startsWith(ELECTION)) await this.#quiet(signal);
-        if (request.method !== 'GET') this.#fence();
-        return await this.#once<T>(request, signal);
-      } catch (e) {
-        const error = errorOfTransport(e);
-        if (!mayRepeat(request, error, attempt) || signal.aborted) throw error;
-        this.#log?.debug({ path: request.path, code: error.code, attempt }, 'asking again');
-        await pause(error.retryAfterMs ?? 50 * 2 ** attempt, signal).catch(() => Promise.reject(error));
-      }
-    }
-  }
-
-  async #once<T>(request: Request, signal: AbortSignal): Promise<T> {
-    const started = performance.now();
-    const response = await this.#send(request, signal);
-    if (response.status >= 300) throw await this.#refusal(response);
-    const body = (await response.json()) as T;
-    this.#metrics?.request(request.method, response.status, performance.now() - started);
-    return body;
-  }
-
-  async #send(request: Request, signal: AbortSignal, dispatcher: Dispatcher = this.#agent) {
-    const url = new URL(this.#auth.server + request.path);
-    for (const [k, v] of Object.entries(request.query ?? {})) url.searchParams.set(k, v);
-    const headers: Record<string, string> = {
-      accept: 'application/json',
-      'user-agent': 'quorate',
-      ...(await this.#auth.headers()),
-    };
-    if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json';
-    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
-    return undiciFetch(url, {
-      method: request.method,
-      headers,
-      dispatcher,
-      signal,
-      ...(body === undefined ? {} : { body }),
-    });
-  }
-
-  async #refusal(response: { status: number; headers: { get(name: string): string | null }; text(): Promise<string> }) {
-    const error = errorOfResponse(
-      response.status,
-      await response.text(),
-      response.headers.get('retry-after') ?? undefined,
-    );
-    if (error.retryAfterMs !== undefined && response.status === 429) {
-      this.#quietUntil = Math.max(this.#quietUntil, performance.now() + error.retryAfterMs);
-    }
-    return error;
-  }
-
-  /** Inside a Retry-After window nothing is sent but the lease. */
-  async #quiet(signal: AbortSignal): Promise<void> {
-    const ms = this.#quietUntil - performance.now();
-    if (ms > 0) await pause(ms, signal);
-  }
-}
-
-/** Only what changes nothing is repeated blindly, and what the server refused to look at. */
-function mayRepeat(request: Request, error: KubeError, attempt: number): boolean {
-  if (error.code === 'Fenced' || attempt >= READ_TRIES) return false;
-  if (error.code === 'TooManyRequests') return true;
-  return request.method === 'GET' && (error.code === 'Unavailable' || error.code === 'Timeout');
 }
 
 function selectors(q: ListQuery): Record<string, string> {
@@ -264,20 +172,4 @@ function selectors(q: ListQuery): Record<string, string> {
     ...(q.labelSelector === undefined ? {} : { labelSelector: q.labelSelector }),
     ...(q.fieldSelector === undefined ? {} : { fieldSelector: q.fieldSelector }),
   };
-}
-
-/** Rejects with a Timeout as soon as the signal fires. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(new KubeError('Timeout', 'the deadline passed while waiting'));
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -42,10 +42,16 @@ export function conditionsProblem(o: WithConditions): string | undefined {
   const [ready, reconciling, stalled] = ['Ready', 'Reconciling', 'Stalled'].map((t) => by.get(t));
   if (ready === undefined) return 'Ready is missing';
   if (status.observedGeneration > (o.metadata.generation ?? 0)) return 'observedGeneration is ahead of generation';
+  for (const c of by.values()) {
+    if (c.observedGeneration > status.observedGeneration) return `${c.type} is ahead of observedGeneration`;
+    if (ready.status === 'True' && c.observedGeneration !== status.observedGeneration)
+      return `Ready is True while ${c.type} is of generation ${c.observedGeneration}`;
+  }
   for (const c of [reconciling, stalled]) {
     if (c !== undefined && c.status !== 'True') return `${c.type} is present but ${c.status}`;
     if (c !== undefined && ready.status === 'True') return `${c.type} is True while Ready is True`;
     if (c !== undefined && c.reason !== ready.reason) return `${c.type} has reason ${c.reason}, Ready ${ready.reason}`;
+    if (c !== undefined && c.message !== ready.message) return `${c.type} and Ready have different messages`;
   }
   if (reconciling !== undefined && stalled !== undefined) return 'Reconciling and Stalled at once';
   if (ready.status === 'Unknown' && reconciling === undefined) return 'Ready is Unknown without Reconciling';

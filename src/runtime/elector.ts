@@ -2,64 +2,39 @@
 // Leader election on a Lease. Only the local monotonic clock decides: after our own deadline nothing is written any more.
 import type { Logger } from '../telemetry/log.ts';
 import type { KubeClient } from './client.ts';
-import { pause } from './client.ts';
+import { pause } from './deadline.ts';
+import { completeLease, decide, type LeaseOptions, leaseSpec, microTime, type Sighting, sight } from './election.ts';
 import { KubeError } from './errors.ts';
 import { type Lease, leases } from './resources.ts';
+import type { CallOptions, Fence } from './transport.ts';
 
-export interface LeaseOptions {
-  readonly namespace: string;
-  readonly name: string;
-  /** How long others wait for us; default 15,000 ms. */
-  readonly durationMs?: number;
-  /** How long we write without a renewal; must be well below the duration; default 10,000 ms. */
-  readonly renewDeadlineMs?: number;
-  /** Between attempts; default 2,000 ms. */
-  readonly retryMs?: number;
-}
+const RELEASE_MS = 3_000;
+const NEVER = Number.NEGATIVE_INFINITY;
 
-/** What we saw of the Lease, and when by our own clock we saw it change. */
-export interface Sighting {
-  readonly record: string;
-  /** Monotonic milliseconds. */
-  readonly at: number;
-}
-
-export type Election = 'create' | 'renew' | 'take' | 'wait';
-
-const recordOf = (lease: Lease | undefined): string => JSON.stringify([lease?.spec, lease?.metadata.uid]);
-
-/** Pure: what to do about the Lease as it was read. Another holder counts as gone only after its record stood still for the whole duration. */
-export function decide(lease: Lease | undefined, identity: string, seen: Sighting | undefined, now: number): Election {
-  if (lease === undefined) return 'create';
-  const holder = lease.spec?.holderIdentity ?? '';
-  if (holder === identity) return 'renew';
-  if (holder === '') return 'take';
-  const duration = (lease.spec?.leaseDurationSeconds ?? 15) * 1000;
-  const still = seen !== undefined && seen.record === recordOf(lease) ? now - seen.at : 0;
-  return still > duration ? 'take' : 'wait';
-}
-
-/** RFC 3339 with the six digits that a MicroTime needs. */
-const microTime = (d: Date): string => d.toISOString().replace('Z', '000Z');
-
-export class Elector {
+export class Elector implements Fence {
   readonly #client: KubeClient;
   readonly #o: Required<LeaseOptions>;
   readonly #identity: string;
   readonly #log: Logger;
   #seen: Sighting | undefined;
+  /** The Lease as we wrote it last: renewing it needs no read. */
+  #own: Lease | undefined;
   /** Monotonic time after which this process writes nothing. */
-  #deadline = Number.NEGATIVE_INFINITY;
+  #deadline = NEVER;
 
   constructor(o: { client: KubeClient; lease: LeaseOptions; identity: string; log: Logger }) {
     this.#client = o.client;
-    this.#o = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000, ...o.lease };
+    this.#o = completeLease(o.lease);
     this.#identity = o.identity;
     this.#log = o.log;
   }
 
   get leading(): boolean {
-    return performance.now() < this.#deadline;
+    return this.remainingMs() > 0;
+  }
+
+  remainingMs(): number {
+    return this.#deadline - performance.now();
   }
 
   /** Throws `Fenced` unless the lease is surely ours. */
@@ -67,78 +42,86 @@ export class Elector {
     if (!this.leading) throw new KubeError('Fenced', 'leadership is not held: nothing is written');
   }
 
-  /** Resolves when leading. */
+  /** Resolves when leading, or when the signal fires. */
   async acquire(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (await this.#attempt(signal)) return;
+      if (await this.#attempt()) return;
       await pause(this.#o.retryMs * (0.8 + Math.random() * 0.4), signal).catch(() => undefined);
     }
   }
 
-  /** Renews until the signal fires; throws KubeError `Fenced` when the deadline passed without a renewal. */
+  /** Renews until the signal fires; throws KubeError `Fenced` as soon as the lease is lost. */
   async hold(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await pause(this.#o.retryMs, signal).catch(() => undefined);
+      await pause(Math.min(this.#o.retryMs, Math.max(0, this.remainingMs())), signal).catch(() => undefined);
       if (signal.aborted) return;
-      await this.#attempt(signal);
       this.check();
+      await this.#attempt();
+      if (!signal.aborted) this.check();
     }
   }
 
-  /** Gives the lease back, so that the next leader need not wait. */
+  /** Nothing is written from now on. */
+  resign(): void {
+    this.#deadline = NEVER;
+  }
+
+  /** Gives the lease back, so that the next leader need not wait. Only when nothing is under way that could still write. */
   async release(): Promise<void> {
-    if (!this.leading) return;
+    const led = this.leading;
+    this.resign();
+    if (!led) return;
+    const call = { lane: 'election', timeoutMs: RELEASE_MS } as const;
     try {
-      const { namespace, name } = this.#o;
-      const lease = await this.#client.get(leases, { namespace, name }, { timeoutMs: 3_000 });
-      if (lease.spec?.holderIdentity !== this.#identity) return;
-      const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) };
-      await this.#client.update(leases, { ...lease, spec }, { timeoutMs: 3_000 });
+      const own = this.#own ?? (await this.#client.get(leases, this.#o, call));
+      if (own.spec?.holderIdentity !== this.#identity) return;
+      const free = { ...own.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) };
+      await this.#client.update(leases, { ...own, spec: free }, call);
     } catch (e) {
       this.#log.warn({ err: String(e) }, 'the lease could not be released; the next leader waits for it to expire');
-    } finally {
-      this.#deadline = Number.NEGATIVE_INFINITY;
     }
   }
 
-  /** One try; true when the lease is ours now. The deadline counts from before the request was sent. */
-  async #attempt(signal: AbortSignal): Promise<boolean> {
+  /**
+   * One try; true when the lease is ours now. The deadline counts from before the request was sent. Never cut off by a stop:
+   * a lease that we hold without knowing could not be released.
+   */
+  async #attempt(): Promise<boolean> {
     const started = performance.now();
-    const { namespace, name } = this.#o;
-    const call = { signal, timeoutMs: Math.max(1_000, this.#o.renewDeadlineMs / 2) };
+    const left = this.leading ? this.remainingMs() : this.#o.renewDeadlineMs;
+    const call = { timeoutMs: Math.min(left, this.#o.renewDeadlineMs / 2), lane: 'election' } as const;
     try {
-      const lease = await this.#client.find(leases, { namespace, name }, call);
+      const lease = this.#own ?? (await this.#client.find(leases, this.#o, call));
+      const mine = { identity: this.#identity, durationMs: this.#o.durationMs, now: started };
+      this.#seen = sight(lease, this.#seen, mine);
       const election = decide(lease, this.#identity, this.#seen, started);
-      if (this.#seen?.record !== recordOf(lease)) this.#seen = { record: recordOf(lease), at: started };
       if (election === 'wait') {
         // Somebody else holds it: whatever deadline we still had is void.
-        this.#deadline = Number.NEGATIVE_INFINITY;
+        this.resign();
         return false;
       }
-      await this.#write(lease, election, call);
+      this.#own = await this.#write(lease, leaseSpec(lease, election, { ...mine, now: new Date() }), call);
+      this.#seen = undefined;
       this.#deadline = started + this.#o.renewDeadlineMs;
       return true;
     } catch (e) {
-      this.#log.warn({ err: e instanceof Error ? e.message : String(e) }, 'the lease could not be read or renewed');
-      return false;
+      return this.#failed(e);
     }
   }
 
-  async #write(
-    lease: Lease | undefined,
-    election: Election,
-    call: { signal: AbortSignal; timeoutMs: number },
-  ): Promise<void> {
-    const now = microTime(new Date());
-    const spec = {
-      holderIdentity: this.#identity,
-      leaseDurationSeconds: Math.ceil(this.#o.durationMs / 1000),
-      acquireTime: election === 'renew' ? lease?.spec?.acquireTime : now,
-      renewTime: now,
-      leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (election === 'take' ? 1 : 0),
-    } as NonNullable<Lease['spec']>;
+  /** The Lease is not as we thought, or we do not know: read it next time, and at once when the server said so. */
+  async #failed(e: unknown): Promise<boolean> {
+    const renewing = this.#own !== undefined;
+    this.#own = undefined;
+    const answered = e instanceof KubeError && (e.code === 'Conflict' || e.code === 'NotFound');
+    if (renewing && answered) return this.#attempt();
+    this.#log.warn({ err: e instanceof Error ? e.message : String(e) }, 'the lease could not be read or renewed');
+    return false;
+  }
+
+  async #write(lease: Lease | undefined, spec: NonNullable<Lease['spec']>, call: CallOptions): Promise<Lease> {
+    if (lease !== undefined) return this.#client.update(leases, { ...lease, spec }, call);
     const { namespace, name } = this.#o;
-    if (lease === undefined) await this.#client.create(leases, { metadata: { namespace, name }, spec }, call);
-    else await this.#client.update(leases, { ...lease, spec }, call);
+    return this.#client.create(leases, { metadata: { namespace, name }, spec }, call);
   }
 }

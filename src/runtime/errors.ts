@@ -65,8 +65,15 @@ export class KubeError extends Error {
 interface StatusBody {
   readonly reason?: string;
   readonly message?: string;
-  readonly details?: { readonly retryAfterSeconds?: number };
+  readonly details?: {
+    readonly retryAfterSeconds?: number;
+    readonly causes?: readonly { readonly field?: string }[];
+  };
 }
+
+/** Server-side apply reports a `metadata.uid` that does not match as an invalid change of a fixed field. */
+const isUidMismatch = (status: number, body: StatusBody): boolean =>
+  status === 422 && body.details?.causes?.some((c) => c.field === 'metadata.uid') === true;
 
 function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode {
   switch (status) {
@@ -87,6 +94,7 @@ function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode
       return 'Gone';
     case 429:
       return 'TooManyRequests';
+    case 408:
     case 504:
       return 'Timeout';
     default:
@@ -94,19 +102,30 @@ function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode
   }
 }
 
+/** No server means longer than this, in milliseconds; a wrong figure must not silence us for good. */
+const MAX_PATIENCE_MS = 3_600_000;
+
+/** Milliseconds to stay away, from a Retry-After header (seconds or a date) or else from the body; undefined: not asked. */
+export function patience(header: string | undefined, bodySeconds: number | undefined, now: number): number | undefined {
+  let ms = (bodySeconds ?? Number.NaN) * 1000;
+  if (header !== undefined) ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
+  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, MAX_PATIENCE_MS) : undefined;
+}
+
 export function errorOfResponse(status: number, body: string, retryAfter: string | undefined): KubeError {
   let parsed: StatusBody = {};
   try {
-    parsed = JSON.parse(body) as StatusBody;
+    parsed = (JSON.parse(body) as StatusBody | null) ?? {};
   } catch {
     // A proxy or a load balancer answered, not the API server.
   }
-  const seconds = retryAfter === undefined ? parsed.details?.retryAfterSeconds : Number(retryAfter);
+  const retryAfterMs = patience(retryAfter, parsed.details?.retryAfterSeconds, Date.now());
   const message = parsed.message ?? `HTTP status ${status}`;
-  return new KubeError(codeOfStatus(status, parsed.reason), message, {
+  const code = isUidMismatch(status, parsed) ? 'Conflict' : codeOfStatus(status, parsed.reason);
+  return new KubeError(code, message, {
     status,
     ...(parsed.reason === undefined ? {} : { reason: parsed.reason }),
-    ...(seconds !== undefined && Number.isFinite(seconds) ? { retryAfterMs: seconds * 1000 } : {}),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(parsed.details === undefined ? {} : { details: parsed.details }),
   });
 }
@@ -114,8 +133,7 @@ export function errorOfResponse(status: number, body: string, retryAfter: string
 /** What undici and Node throw when there is no answer; the outcome of a write is unknown then. */
 export function errorOfTransport(cause: unknown): KubeError {
   if (cause instanceof KubeError) return cause;
-  const e = cause as { name?: string; code?: string; message?: string };
-  const timeout =
-    e.name === 'TimeoutError' || e.code === 'UND_ERR_HEADERS_TIMEOUT' || e.code === 'UND_ERR_BODY_TIMEOUT';
-  return new KubeError(timeout ? 'Timeout' : 'Unavailable', e.message ?? String(cause), { cause });
+  const name = cause instanceof Error ? cause.name : '';
+  const message = cause instanceof Error && cause.message !== '' ? cause.message : String(cause);
+  return new KubeError(name === 'TimeoutError' ? 'Timeout' : 'Unavailable', message, { cause });
 }

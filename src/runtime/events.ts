@@ -15,6 +15,7 @@ export interface EventDraft {
 }
 
 const QUIET_MS = 600_000;
+/** The server refuses notes beyond 1,024 bytes. */
 const MAX_NOTE = 1_000;
 const MAX_REMEMBERED = 2_000;
 
@@ -48,8 +49,15 @@ export class EventRecorder {
       type: draft.type,
       reason: draft.reason,
       action: draft.action,
-      note: draft.message.slice(0, MAX_NOTE),
+      note: firstBytes(draft.message, MAX_NOTE),
       regarding: { apiVersion: regarding.apiVersion, kind: regarding.kind, namespace, name, uid, resourceVersion },
     };
   }
+}
+
+/** The beginning of a text that takes at most so many bytes, without a torn character at its end. */
+export function firstBytes(text: string, limit: number): string {
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= limit) return text;
+  return new TextDecoder().decode(bytes.subarray(0, limit), { stream: true });
 }

@@ -20,10 +20,12 @@ export async function serveHealth(o: HealthOptions): Promise<Server> {
     return [404, 'not found\n'];
   };
   const server = createServer((request, response) => {
-    void answer((request.url ?? '/').split('?')[0] as string).then(([status, text]) => {
-      response.writeHead(status, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
-      response.end(text);
-    });
+    void answer((request.url ?? '/').split('?')[0] as string)
+      .catch((e: unknown): [number, string] => [500, `${String(e)}\n`])
+      .then(([status, text]) => {
+        response.writeHead(status, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+        response.end(text);
+      });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

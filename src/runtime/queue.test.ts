@@ -2,7 +2,7 @@
 // The work queue under a clock that the test turns.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backoffMs, type Clock, WorkQueue } from './queue.ts';
+import { type Clock, WorkQueue } from './queue.ts';
 
 class TestClock implements Clock {
   #now = 0;
@@ -161,20 +161,62 @@ describe('work queue', () => {
     await stopping;
     expect(queue.depth).toBe(0);
   });
-});
 
-describe('backoffMs', () => {
-  const o = { firstMs: 200, maxMs: 60_000 };
-  const rows = [
-    [0, 0, 100],
-    [0, 1, 200],
-    [3, 1, 1600],
-    [30, 1, 60_000],
-    [4000, 0, 30_000],
-  ] as const;
-  for (const [failures, random, expected] of rows) {
-    it(`waits ${expected} ms after ${failures} earlier failures with random ${random}`, () => {
-      expect(backoffMs(failures, o, () => random)).toBe(expected);
+  it('leaves workers to others when the keys of one group hang', async () => {
+    const runs: string[] = [];
+    const queue = new WorkQueue({
+      workers: 4,
+      group: (key) => key.split('/')[0] as string,
+      perGroup: 3,
+      run: (key) => {
+        runs.push(key);
+        return key.startsWith('slow/') ? new Promise(() => undefined) : Promise.resolve(undefined);
+      },
     });
-  }
+    for (const key of ['slow/a', 'slow/b', 'slow/c', 'slow/d', 'slow/e', 'quick/a', 'quick/b']) queue.add(key);
+    await settle();
+    expect(runs).toEqual(['slow/a', 'slow/b', 'slow/c', 'quick/a', 'quick/b']);
+    expect(queue.depth).toBe(2);
+  });
+
+  it('waits as long as a failure asks for', async () => {
+    const clock = new TestClock();
+    let runs = 0;
+    const queue = new WorkQueue({
+      workers: 1,
+      clock,
+      random: () => 1,
+      backoff: { firstMs: 100, maxMs: 1000 },
+      patience: (e) => e as number,
+      run: () => {
+        runs += 1;
+        return Promise.reject(7000);
+      },
+    });
+    queue.add('a');
+    await settle();
+    await clock.turn(6999);
+    expect(runs).toBe(1);
+    await clock.turn(1);
+    expect(runs).toBe(2);
+  });
+
+  it('does not turn a wait that is longer than a timer can hold into none', async () => {
+    const clock = new TestClock();
+    let longest = 0;
+    const queue = new WorkQueue({
+      workers: 1,
+      clock: {
+        now: () => clock.now(),
+        after: (ms, run) => {
+          longest = Math.max(longest, ms);
+          return clock.after(ms, run);
+        },
+      },
+      run: () => Promise.resolve(undefined),
+    });
+    queue.addAfter('a', 90 * 86_400_000);
+    expect(longest).toBe(2 ** 31 - 1);
+    await queue.stop();
+  });
 });

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A keyed work queue: one run per key at a time, repeated requests merged, failures backed off, a bounded number of workers.
 
+import { type Backoff, backoffMs } from './backoff.ts';
+import { MAX_TIMER_MS } from './deadline.ts';
+
 export interface Clock {
   /** Monotonic milliseconds. */
   now(): number;
@@ -18,8 +21,14 @@ const realClock: Clock = {
 
 export interface QueueOptions {
   readonly workers: number;
-  /** First and longest wait after failures, in milliseconds. */
-  readonly backoff?: { readonly firstMs: number; readonly maxMs: number };
+  /** After failures; default 200 ms to 60 s. */
+  readonly backoff?: Backoff;
+  /** Keys of one group never take more than `perGroup` workers, so that a slow group does not hold up the others. */
+  readonly group?: (key: string) => string;
+  /** Default: all workers. */
+  readonly perGroup?: number;
+  /** Milliseconds that a failure asks to wait at least; default 0. */
+  readonly patience?: (e: unknown) => number;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** One run of a key. Resolves with the milliseconds until the next run, or undefined; a rejection backs the key off. */
@@ -32,13 +41,22 @@ export class WorkQueue {
   /** Queued, or to be run again as soon as the present run ends. */
   readonly #dirty = new Set<string>();
   readonly #busy = new Set<string>();
+  readonly #busyInGroup = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   readonly #timers = new Map<string, { at: number; cancel: () => void }>();
   #stopped = false;
   #idle: (() => void)[] = [];
 
   constructor(o: QueueOptions) {
-    this.#o = { backoff: { firstMs: 200, maxMs: 60_000 }, clock: realClock, random: Math.random, ...o };
+    this.#o = {
+      backoff: { firstMs: 200, maxMs: 60_000 },
+      clock: realClock,
+      random: Math.random,
+      group: () => '',
+      perGroup: o.workers,
+      patience: () => 0,
+      ...o,
+    };
   }
 
   get depth(): number {
@@ -53,13 +71,14 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** The earliest of several requests for one key counts. */
-  addAfter(key: string, ms: number): void {
+  /** The earliest of several requests for one key counts. Longer than a timer can wait is looked at earlier. */
+  addAfter(key: string, delayMs: number): void {
     if (this.#stopped) return;
-    if (ms <= 0) {
+    if (delayMs <= 0) {
       this.add(key);
       return;
     }
+    const ms = Math.min(delayMs, MAX_TIMER_MS);
     const at = this.#o.clock.now() + ms;
     const known = this.#timers.get(key);
     if (known !== undefined && known.at <= at) return;
@@ -69,10 +88,6 @@ export class WorkQueue {
       this.add(key);
     });
     this.#timers.set(key, { at, cancel });
-  }
-
-  forget(key: string): void {
-    this.#failures.delete(key);
   }
 
   /** Takes nothing new; resolves when the runs under way have ended. */
@@ -86,12 +101,19 @@ export class WorkQueue {
 
   #pump(): void {
     while (!this.#stopped && this.#busy.size < this.#o.workers) {
-      const key = this.#waiting.shift();
+      const next = this.#waiting.findIndex((key) => this.#inGroup(key) < this.#o.perGroup);
+      const key = this.#waiting[next];
       if (key === undefined) return;
+      this.#waiting.splice(next, 1);
       this.#dirty.delete(key);
       this.#busy.add(key);
+      this.#busyInGroup.set(this.#o.group(key), this.#inGroup(key) + 1);
       void this.#one(key);
     }
+  }
+
+  #inGroup(key: string): number {
+    return this.#busyInGroup.get(this.#o.group(key)) ?? 0;
   }
 
   async #one(key: string): Promise<void> {
@@ -103,24 +125,17 @@ export class WorkQueue {
       const after = await this.#o.run(key, failures + 1);
       this.#failures.delete(key);
       if (after !== undefined) this.addAfter(key, after);
-    } catch {
+    } catch (e) {
       this.#failures.set(key, failures + 1);
-      this.addAfter(key, backoffMs(failures, this.#o.backoff, this.#o.random));
+      this.addAfter(key, Math.max(this.#o.patience(e), backoffMs(failures, this.#o.backoff, this.#o.random)));
     } finally {
       this.#busy.delete(key);
+      const left = this.#inGroup(key) - 1;
+      if (left > 0) this.#busyInGroup.set(this.#o.group(key), left);
+      else this.#busyInGroup.delete(this.#o.group(key));
       if (this.#dirty.has(key) && !this.#stopped) this.#waiting.push(key);
       if (this.#busy.size === 0 && this.#stopped) for (const done of this.#idle.splice(0)) done();
       this.#pump();
     }
   }
-}
-
-/** Exponential with jitter: between half and the whole of first × 2^failures, never above max. */
-export function backoffMs(
-  failures: number,
-  o: { readonly firstMs: number; readonly maxMs: number },
-  random: () => number,
-): number {
-  const full = Math.min(o.firstMs * 2 ** Math.min(failures, 30), o.maxMs);
-  return full * (0.5 + random() / 2);
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the cache of one kind equal to the API server: streaming list, watch, bookmarks, and a relist whenever in doubt.
 import type { Logger } from '../telemetry/log.ts';
-import { type KubeClient, type ListQuery, pause } from './client.ts';
+import { backoffMs } from './backoff.ts';
+import type { KubeClient, ListQuery } from './client.ts';
+import { pause } from './deadline.ts';
 import { errorOfTransport, KubeError } from './errors.ts';
 import type { KubeObject } from './json.ts';
 import { LineSplitter } from './lines.ts';
-import { backoffMs } from './queue.ts';
 import type { Resource } from './resources.ts';
 import type { ObjectStore } from './store.ts';
+import { afterPass, isOlder, judgeList, START } from './watchstate.ts';
 
 export interface ReflectorOptions<T extends KubeObject> {
   readonly client: KubeClient;
@@ -17,8 +19,6 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly log: Logger;
   /** Cuts an object down to what is needed; managedFields are dropped before. */
   readonly trim?: (object: T) => T;
-  /** A watch without any byte for this long is dead; the server sends a bookmark about once a minute. */
-  readonly silenceMs?: number;
 }
 
 interface WatchEvent<T> {
@@ -27,18 +27,22 @@ interface WatchEvent<T> {
 }
 
 const BACKOFF = { firstMs: 200, maxMs: 15_000 };
-const SILENCE_MS = 75_000;
-/** A watch that ends sooner than this was refused in a polite way; after a few of those the version is not trusted. */
-const FAST_MS = 1_000;
-const FAST_LIMIT = 3;
+/**
+ * The server sends a bookmark once a minute, and 2 s before it ends a watch. Watches that end within a minute therefore
+ * never fall silent for longer than that, and one that does is dead: noticed in less than a minute, without false alarms.
+ */
+const WATCH_SECONDS = { least: 45, spread: 10 };
+const SILENCE_MS = 58_000;
+const LIST_MS = 60_000;
 const LIST_DONE = 'k8s.io/initial-events-end';
 
 export class Reflector<T extends KubeObject> {
   readonly #o: ReflectorOptions<T>;
-  /** Where to go on watching; undefined means list first. */
+  #position = START;
+  /** Where the present pass has come to. */
   #version: string | undefined;
-  #streaming = true;
-  #fast = 0;
+  #newest: string | undefined;
+  #refusals = 0;
 
   constructor(o: ReflectorOptions<T>) {
     this.#o = o;
@@ -51,127 +55,110 @@ export class Reflector<T extends KubeObject> {
 
   /** Runs until the signal fires. Every failure is waited out with back-off; none ends it. */
   async run(signal: AbortSignal): Promise<void> {
-    let failures = 0;
     while (!signal.aborted) {
       const started = performance.now();
-      let failed = false;
-      try {
-        await this.#pass(signal);
-      } catch (e) {
-        if (signal.aborted) return;
-        failed = true;
-        this.#judge(e);
-      }
-      const fast = performance.now() - started < FAST_MS;
-      this.#fast = fast ? this.#fast + 1 : 0;
-      if (this.#fast >= FAST_LIMIT) {
-        this.#version = undefined;
-        this.#fast = 0;
-      }
-      failures = failed || fast ? failures + 1 : 0;
-      if (failures > 0) await pause(backoffMs(failures - 1, BACKOFF, Math.random), signal).catch(() => undefined);
+      this.#version = this.#position.version;
+      const error = await this.#pass(signal).then(
+        () => undefined,
+        (e: unknown) => errorOfTransport(e),
+      );
+      if (signal.aborted) return;
+      if (error !== undefined) this.#report(error);
+      const ending = { lastedMs: performance.now() - started, version: this.#version };
+      this.#position = afterPass(this.#position, error === undefined ? ending : { ...ending, error });
+      const { failures } = this.#position;
+      if (failures === 0) continue;
+      const ms = Math.max(backoffMs(failures - 1, BACKOFF, Math.random), error?.retryAfterMs ?? 0);
+      await pause(ms, signal).catch(() => undefined);
     }
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    if (this.#version === undefined && !this.#streaming) await this.#list(signal);
+    if (this.#version === undefined && !this.#position.streaming) await this.#list(signal);
     await this.#watch(signal);
   }
 
-  #judge(e: unknown): void {
-    const error = errorOfTransport(e);
-    this.#o.log.warn(
-      { kind: this.#o.resource.kind, namespace: this.#part, code: error.code, err: error.message },
-      'watch failed',
-    );
-    // 400 and 422: a server without streaming lists refuses `sendInitialEvents`.
-    if (error.code === 'Invalid' && this.#version === undefined) this.#streaming = false;
-    if (error.code === 'Gone' || error.code === 'Invalid' || error.code === 'Unknown') this.#version = undefined;
+  #report(error: KubeError): void {
+    const { log, resource } = this.#o;
+    log.warn({ kind: resource.kind, namespace: this.#part, code: error.code, err: error.message }, 'watch failed');
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const items: T[] = [];
-    let next: string | undefined;
-    let version = '';
-    do {
-      const page = await this.#o.client.listPage(this.#o.resource, this.#o.query, next, { signal, timeoutMs: 60_000 });
-      for (const item of page.items) items.push(this.#cut(item));
-      next = page.metadata.continue;
-      version = page.metadata.resourceVersion;
-    } while (next !== undefined && next !== '');
-    this.#o.store.replace(this.#part, items);
-    this.#version = version;
+    const { client, resource, query } = this.#o;
+    const { metadata, items } = await client.listAll(resource, query, { signal, timeoutMs: LIST_MS });
+    this.#replace(
+      items.map((item) => this.#cut(item)),
+      metadata.resourceVersion,
+    );
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
+    const { client, resource, query, store } = this.#o;
     const own = new AbortController();
-    const either = AbortSignal.any([signal, own.signal]);
-    const silence = this.#o.silenceMs ?? SILENCE_MS;
-    let timer = setTimeout(() => own.abort(new KubeError('Timeout', 'the watch is silent')), silence);
+    const end = (): void => own.abort(signal.reason);
+    signal.addEventListener('abort', end, { once: true });
+    const silent = (): void => own.abort(new KubeError('Timeout', 'the watch is silent'));
+    const timer = setTimeout(silent, SILENCE_MS);
     const alive = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => own.abort(new KubeError('Timeout', 'the watch is silent')), silence);
-      this.#o.store.contact(this.#part);
+      timer.refresh();
+      store.contact(this.#part);
     };
     try {
-      const body = await this.#o.client.watch(this.#o.resource, this.#o.query, this.#parameters(), either);
-      const initial = this.#version === undefined ? new Map<string, T>() : undefined;
-      await this.#consume(body as AsyncIterable<Uint8Array>, initial, alive);
+      const body = await client.watch(resource, query, this.#parameters(), own.signal);
+      alive();
+      await this.#consume(body, alive);
     } catch (e) {
-      // An aborted fetch says so in its own words; the reason is ours.
+      // Whatever an aborted request says in its own words; the reason is ours.
       throw own.signal.aborted ? own.signal.reason : e;
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener('abort', end);
       own.abort();
     }
   }
 
   #parameters(): Record<string, string> {
-    const timeoutSeconds = String(240 + Math.floor(Math.random() * 60));
+    const timeoutSeconds = String(WATCH_SECONDS.least + Math.floor(Math.random() * (WATCH_SECONDS.spread + 1)));
     if (this.#version !== undefined) return { timeoutSeconds, resourceVersion: this.#version };
     return { timeoutSeconds, sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
   }
 
-  /** `initial` collects the streamed list until the server marks its end; only then is it compared with the cache. */
-  async #consume(
-    body: AsyncIterable<Uint8Array>,
-    initial: Map<string, T> | undefined,
-    alive: () => void,
-  ): Promise<void> {
+  async #consume(body: AsyncIterable<Uint8Array>, alive: () => void): Promise<void> {
     const splitter = new LineSplitter();
-    let pending = initial;
+    // Collects the streamed list until the server marks its end; only then is it compared with the cache.
+    let initial = this.#version === undefined ? new Map<string, T>() : undefined;
     for await (const chunk of body) {
       alive();
-      for (const line of splitter.push(chunk)) {
+      for (const line of this.#split(splitter, chunk)) {
         const event = this.#parse(line);
-        if (
-          event.type === 'BOOKMARK' &&
-          pending !== undefined &&
-          event.object.metadata.annotations?.[LIST_DONE] === 'true'
-        ) {
-          this.#o.store.replace(this.#part, [...pending.values()]);
-          pending = undefined;
-        } else if (pending !== undefined && event.type !== 'BOOKMARK') {
-          collect(pending, event.type, this.#cut(event.object));
-          continue;
-        } else this.#handle(event);
-        if (pending === undefined) this.#version = event.object.metadata.resourceVersion;
+        if (initial === undefined) this.#handle(event);
+        else if (this.#collect(initial, event)) initial = undefined;
       }
     }
     if (splitter.cut) throw this.#doubt('the watch was cut in the middle of a line');
   }
 
-  #parse(line: string): WatchEvent<T> {
-    let event: WatchEvent<T>;
+  #split(splitter: LineSplitter, chunk: Uint8Array): string[] {
     try {
-      event = JSON.parse(line) as WatchEvent<T>;
+      return splitter.push(chunk);
+    } catch {
+      throw this.#doubt('a line of the watch does not end');
+    }
+  }
+
+  #parse(line: string): WatchEvent<T> {
+    let event: WatchEvent<T> | null;
+    try {
+      event = JSON.parse(line) as WatchEvent<T> | null;
     } catch {
       throw this.#doubt('a line of the watch is not JSON');
     }
+    if (event?.object === undefined) throw this.#doubt('a line of the watch is not an event');
     if (event.type === 'ERROR') {
-      const gone = event.object.code === 410;
-      throw new KubeError(gone ? 'Gone' : 'Unavailable', event.object.message ?? 'the server ended the watch');
+      const { code: status = 500, message = 'the server ended the watch' } = event.object;
+      throw new KubeError(status === 410 ? 'Gone' : 'Unavailable', message, { status });
     }
+    if (event.object.metadata === undefined) throw this.#doubt('an event of the watch has no object');
     return event;
   }
 
@@ -181,19 +168,58 @@ export class Reflector<T extends KubeObject> {
     return new KubeError('Unavailable', message);
   }
 
+  /** One event of a streamed list; true when the list is complete. */
+  #collect(initial: Map<string, T>, event: WatchEvent<T>): boolean {
+    const { metadata } = event.object;
+    if (event.type !== 'BOOKMARK') {
+      const key = `${metadata.namespace ?? ''}/${metadata.name}`;
+      if (event.type === 'DELETED') initial.delete(key);
+      else initial.set(key, this.#cut(event.object));
+      return false;
+    }
+    if (metadata.annotations?.[LIST_DONE] !== 'true')
+      throw new KubeError('Invalid', 'the server does not mark the end of a streamed list');
+    this.#replace([...initial.values()], metadata.resourceVersion ?? '');
+    return true;
+  }
+
   #handle(event: WatchEvent<T>): void {
-    if (event.type === 'DELETED') this.#o.store.remove(this.#cut(event.object));
-    else if (event.type !== 'BOOKMARK') this.#o.store.upsert(this.#cut(event.object));
+    const { store } = this.#o;
+    if (event.type === 'DELETED') store.remove(event.object);
+    else if (event.type !== 'BOOKMARK') store.upsert(this.#cut(event.object));
+    this.#reached(event.object.metadata.resourceVersion);
+  }
+
+  #replace(items: T[], version: string): void {
+    const { store } = this.#o;
+    const verdict = judgeList(version, this.#newest, this.#refusals);
+    if (verdict === 'refuse') {
+      this.#refusals += 1;
+      throw this.#doubt(`a list of version ${version} is older than ${this.#newest}, which was seen`);
+    }
+    if (verdict === 'reset') {
+      this.#o.log.error({ kind: this.#o.resource.kind, version, newest: this.#newest }, 'the API server was set back');
+      this.#newest = undefined;
+    }
+    this.#refusals = 0;
+    store.replace(this.#part, items, verdict === 'reset');
+    this.#reached(version);
+  }
+
+  #reached(version: string | undefined): void {
+    this.#version = version;
+    if (this.#newest === undefined || isOlder(this.#newest, version)) this.#newest = version;
   }
 
   #cut(object: T): T {
     (object.metadata as { managedFields?: unknown }).managedFields = undefined;
-    return this.#o.trim === undefined ? object : this.#o.trim(object);
+    if (this.#o.trim === undefined) return object;
+    try {
+      return this.#o.trim(object);
+    } catch (e) {
+      const { namespace, name } = object.metadata;
+      this.#o.log.error({ err: e, kind: this.#o.resource.kind, namespace, name }, 'an object could not be trimmed');
+      return object;
+    }
   }
-}
-
-function collect<T extends KubeObject>(into: Map<string, T>, type: string, object: T): void {
-  const key = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
-  if (type === 'DELETED') into.delete(key);
-  else into.set(key, object);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cache of one kind: what the watch has shown so far, and who wants to know when it changes.
 import { type KubeObject, type Ref, refKey } from './json.ts';
+import { isOlder } from './watchstate.ts';
 
 export interface Store<T> {
   get(ref: Ref): T | undefined;
@@ -16,33 +17,27 @@ export interface Change<T> {
   readonly after: T | undefined;
 }
 
-const newer = (a: KubeObject, b: KubeObject): boolean => {
-  try {
-    return BigInt(a.metadata.resourceVersion ?? '0') >= BigInt(b.metadata.resourceVersion ?? '0');
-  } catch {
-    return true;
-  }
-};
-
 /**
- * What changes when one object is seen: nothing for an older version of the same object, two changes when an object of
- * another UID took its name while nobody was looking.
+ * What changes when one object is seen: nothing for an older version than the one known, also when it is that of an earlier
+ * object of the name; two changes when an object of another UID took the name while nobody was looking.
  */
-function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
+export function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
   if (before === undefined) return [{ before, after }];
-  if (before.metadata.uid !== after.metadata.uid)
-    return [
-      { before, after: undefined },
-      { before: undefined, after },
-    ];
-  if (!newer(after, before) || before.metadata.resourceVersion === after.metadata.resourceVersion) return [];
-  return [{ before, after }];
+  const [known, seen] = [before.metadata, after.metadata];
+  if (seen.resourceVersion === known.resourceVersion && seen.uid === known.uid) return [];
+  if (isOlder(seen.resourceVersion, known.resourceVersion)) return [];
+  if (known.uid === seen.uid) return [{ before, after }];
+  return [
+    { before, after: undefined },
+    { before: undefined, after },
+  ];
 }
 
 export class ObjectStore<T extends KubeObject> implements Store<T> {
   readonly #objects = new Map<string, T>();
   readonly #listeners: ((change: Change<T>) => void)[] = [];
   readonly #parts = new Map<string, { synced: boolean; contact: number }>();
+  readonly #syncListeners: ((part: string) => void)[] = [];
   readonly #onListenerError: (e: unknown) => void;
 
   constructor(onListenerError: (e: unknown) => void) {
@@ -70,7 +65,17 @@ export class ObjectStore<T extends KubeObject> implements Store<T> {
     this.#listeners.push(listener);
   }
 
-  /** A part is one watch: one namespace, or all ('' ). */
+  /** Called when a part has had its first complete list. */
+  onSynced(listener: (part: string) => void): void {
+    this.#syncListeners.push(listener);
+  }
+
+  /** Whether what is known of a namespace is complete. */
+  syncedIn(namespace: string): boolean {
+    return (this.#parts.get('') ?? this.#parts.get(namespace))?.synced ?? false;
+  }
+
+  /** A part is one watch: one namespace, or all (''). */
   expect(part: string): void {
     this.#parts.set(part, { synced: false, contact: performance.now() });
   }
@@ -80,16 +85,30 @@ export class ObjectStore<T extends KubeObject> implements Store<T> {
     if (p !== undefined) p.contact = performance.now();
   }
 
-  /** A complete list: what is not in it is gone. Objects that live on are never reported as deleted. */
-  replace(part: string, objects: readonly T[]): void {
+  /**
+   * A complete list: what is not in it is gone. Objects that live on are never reported as deleted. With `reset` also older
+   * versions than those known are taken.
+   */
+  replace(part: string, objects: readonly T[], reset = false): void {
     const seen = new Set(objects.map((o) => refKey(o.metadata)));
-    for (const o of objects) this.upsert(o);
+    for (const o of objects) {
+      if (reset) this.#set(o);
+      else this.upsert(o);
+    }
     for (const [key, o] of this.#objects) {
       if (!seen.has(key) && (part === '' || o.metadata.namespace === part)) this.#drop(key, o);
     }
-    const p = this.#parts.get(part);
-    if (p !== undefined) p.synced = true;
     this.contact(part);
+    const p = this.#parts.get(part);
+    if (p === undefined || p.synced) return;
+    p.synced = true;
+    for (const listener of this.#syncListeners) listener(part);
+  }
+
+  #set(after: T): void {
+    const before = this.#objects.get(refKey(after.metadata));
+    this.#objects.set(refKey(after.metadata), after);
+    this.#tell({ before, after });
   }
 
   upsert(o: T): void {

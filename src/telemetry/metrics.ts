@@ -9,7 +9,7 @@ export class Metrics {
   readonly #requests: Counter<'method' | 'status'>;
   readonly #requestSeconds: Histogram<'method'>;
   readonly #leader: Gauge;
-  readonly #watchAge: Gauge;
+  readonly #watchAge: Gauge<'kind'>;
   readonly #depth: Gauge<'controller'>;
 
   constructor() {
@@ -42,7 +42,8 @@ export class Metrics {
     this.#leader = new Gauge({ name: 'quorate_leader', help: '1 while this process leads.', registers });
     this.#watchAge = new Gauge({
       name: 'quorate_watch_age_seconds',
-      help: 'Time since the most silent watch was heard.',
+      help: 'Time since the most silent watch of a kind was heard.',
+      labelNames: ['kind'],
       registers,
     });
     this.#depth = new Gauge({
@@ -64,9 +65,13 @@ export class Metrics {
   }
 
   /** Prometheus text, with the gauges as they are now. */
-  async render(now: { leading: boolean; watchAgeSeconds: number; depth: Record<string, number> }): Promise<string> {
+  async render(now: {
+    leading: boolean;
+    watchAges: Record<string, number>;
+    depth: Record<string, number>;
+  }): Promise<string> {
     this.#leader.set(now.leading ? 1 : 0);
-    this.#watchAge.set(now.watchAgeSeconds);
+    for (const [kind, age] of Object.entries(now.watchAges)) this.#watchAge.set({ kind }, age);
     for (const [controller, depth] of Object.entries(now.depth)) this.#depth.set({ controller }, depth);
     return this.registry.metrics();
   }

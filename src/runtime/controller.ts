@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// One controller: turns changes of caches into keys, and runs its reconcile for each key until that succeeds.
+import { randomBytes } from 'node:crypto';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { within } from './deadline.ts';
+import { KubeError } from './errors.ts';
+import type { KubeObject } from './json.ts';
+import { WorkQueue } from './queue.ts';
+import type { Change, Store } from './store.ts';
+
+export interface Key {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface ReconcileContext {
+  /** Fires when the process has to end, leadership is lost, or the run has taken too long. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly reconcileId: string;
+  /** 1 for the first try since the last success. */
+  readonly attempt: number;
+}
+
+/** When to look again without being told; undefined: only on a change or the resync. */
+export type Outcome = { readonly requeueAfterMs: number } | undefined;
+
+export interface WatchedStore<T> extends Store<T> {
+  onChange(listener: (change: Change<T>) => void): void;
+}
+
+/** What a controller listens to: changes of one store, as keys. Made by `source()`. */
+export interface Source {
+  /** Keys of everything that is there now. */
+  keys(): Key[];
+  onKey(listener: (key: Key) => void): void;
+}
+
+/** `keys`: which keys of the controller an object concerns; asked for the object before and after a change. */
+export function source<T extends KubeObject>(store: WatchedStore<T>, keys: (object: T) => Key[]): Source {
+  return {
+    keys: () => store.list().flatMap(keys),
+    onKey: (listener) =>
+      store.onChange(({ before, after }) => {
+        for (const object of [before, after]) if (object !== undefined) for (const key of keys(object)) listener(key);
+      }),
+  };
+}
+
+export interface ControllerOptions {
+  readonly name: string;
+  readonly workers?: number;
+  /** Every object of the first source is looked at again within this time; from the cache, with jitter. */
+  readonly resyncMs?: number;
+  /** A run is told to end after this time; default 300,000 ms. */
+  readonly timeoutMs?: number;
+  readonly sources: readonly Source[];
+  reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome>;
+}
+
+/** What the controller needs of its surroundings. */
+export interface Surroundings {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Fires when no run may go on. */
+  readonly signal: AbortSignal;
+  /** Whether the caches show a namespace completely; before that nothing in it is looked at. */
+  readonly known: (namespace: string) => boolean;
+}
+
+const WORKERS = 4;
+const TIMEOUT_MS = 300_000;
+
+const encode = (k: Key): string => `${k.namespace}/${k.name}`;
+const decode = (text: string): Key => {
+  const at = text.indexOf('/');
+  return { namespace: text.slice(0, at), name: text.slice(at + 1) };
+};
+
+export class Controller {
+  readonly #o: ControllerOptions;
+  readonly #around: Surroundings;
+  readonly #queue: WorkQueue;
+  #started = false;
+
+  constructor(o: ControllerOptions, around: Surroundings) {
+    this.#o = o;
+    this.#around = around;
+    const workers = o.workers ?? WORKERS;
+    this.#queue = new WorkQueue({
+      workers,
+      run: (key, attempt) => this.#reconcile(decode(key), attempt),
+      // A namespace whose requests hang leaves some workers to the others.
+      group: (key) => decode(key).namespace,
+      perGroup: Math.max(1, Math.floor((workers * 3) / 4)),
+      patience: (e) => (e instanceof KubeError ? (e.retryAfterMs ?? 0) : 0),
+    });
+    for (const from of o.sources) from.onKey((key) => this.enqueue(key));
+  }
+
+  get name(): string {
+    return this.#o.name;
+  }
+
+  get depth(): number {
+    return this.#queue.depth;
+  }
+
+  /** Before the start, and while the namespace is not known, nothing is kept: all of it is looked at then. */
+  enqueue(key: Key, afterMs = 0): void {
+    if (this.#started && this.#around.known(key.namespace)) this.#queue.addAfter(encode(key), afterMs);
+  }
+
+  start(): void {
+    this.#started = true;
+    this.enqueueAll();
+    const every = this.#o.resyncMs;
+    if (every === undefined) return;
+    const timer = setInterval(() => this.#resync(every), every);
+    this.#around.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  }
+
+  /** Everything that any source shows, or what it shows of one namespace. */
+  enqueueAll(namespace?: string): void {
+    for (const key of this.#o.sources.flatMap((from) => from.keys()))
+      if (namespace === undefined || key.namespace === namespace) this.enqueue(key);
+  }
+
+  /** Takes nothing new; resolves when the runs under way have ended. */
+  async stop(): Promise<void> {
+    this.#started = false;
+    await this.#queue.stop();
+  }
+
+  #resync(spreadMs: number): void {
+    for (const key of this.#o.sources[0]?.keys() ?? []) this.enqueue(key, Math.random() * spreadMs);
+  }
+
+  async #reconcile(key: Key, attempt: number): Promise<number | undefined> {
+    const { metrics, signal: ending } = this.#around;
+    const reconcileId = randomBytes(4).toString('hex');
+    const log = this.#around.log.child({ controller: this.name, ...key, reconcileId });
+    const started = performance.now();
+    try {
+      const ms = this.#o.timeoutMs ?? TIMEOUT_MS;
+      const outcome = await within(ms, ending, async (signal) => {
+        ending.throwIfAborted();
+        return this.#o.reconcile(key, { signal, log, reconcileId, attempt });
+      });
+      const after = outcome?.requeueAfterMs;
+      if (after !== undefined && !(after >= 0)) throw new RangeError(`cannot look again after ${after} ms`);
+      metrics.reconciled(this.name, 'success', performance.now() - started);
+      return after;
+    } catch (e) {
+      metrics.reconciled(this.name, 'error', performance.now() - started);
+      if (!ending.aborted) this.#report(log, e, attempt);
+      throw e;
+    }
+  }
+
+  /** A conflict is ordinary: somebody else was faster, and the next run looks again. */
+  #report(log: Logger, e: unknown, attempt: number): void {
+    const conflict = e instanceof KubeError && e.class === 'conflict';
+    if (conflict) log.info({ code: e.code, err: e.message, attempt }, 'reconcile is repeated');
+    else log.error({ err: e, attempt }, 'reconcile failed');
+  }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests to the API server: one connection pool, deadlines, honest errors, patience when asked for, a fence before every write.
+import { Agent, type Dispatcher } from 'undici';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { KubeAuth } from './auth.ts';
+import { backoffMs } from './backoff.ts';
+import { pause, within } from './deadline.ts';
+import { dialer } from './dial.ts';
+import { errorOfResponse, errorOfTransport, KubeError } from './errors.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Deadline of the whole call with its repeats, in milliseconds; default 10,000. */
+  readonly timeoutMs?: number;
+  /**
+   * For the Lease itself: not subject to the fence that it makes, nor kept back by a Retry-After that others earned. A
+   * leader that falls silent loses its lease, and its successor knows of no window.
+   */
+  readonly lane?: 'election';
+}
+
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Record<string, string>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+}
+
+/** Whether this process may write. */
+export interface Fence {
+  /** Throws KubeError `Fenced` when it may not. */
+  check(): void;
+  /** Milliseconds until `check` begins to throw. */
+  remainingMs(): number;
+}
+
+const OPEN: Fence = { check: () => undefined, remainingMs: () => Number.POSITIVE_INFINITY };
+const DEFAULT_TIMEOUT_MS = 10_000;
+const TRIES = 4;
+const BACKOFF = { firstMs: 100, maxMs: 2_000 };
+
+export class Transport {
+  readonly #auth: KubeAuth;
+  readonly #metrics: Metrics | undefined;
+  readonly #log: Logger | undefined;
+  readonly #calls: Agent;
+  /** Watches hold their connections for a long time: a pool of their own, or many namespaces leave none for calls. */
+  readonly #watches: Agent;
+  #fence = OPEN;
+  /** Monotonic time until which the server asked us to stay away. */
+  readonly #quietUntil = { common: 0, election: 0 };
+
+  constructor(o: { auth: KubeAuth; log?: Logger; metrics?: Metrics }) {
+    this.#auth = o.auth;
+    this.#log = o.log;
+    this.#metrics = o.metrics;
+    const pool = {
+      connect: dialer(o.auth),
+      keepAliveTimeout: 30_000,
+      bodyTimeout: 0,
+      headersTimeout: 0,
+      allowH2: false,
+    };
+    this.#calls = new Agent({ ...pool, connections: 64 });
+    this.#watches = new Agent(pool);
+  }
+
+  setFence(fence: Fence): void {
+    this.#fence = fence;
+  }
+
+  /**
+   * One answered request, as JSON. Reads are repeated within the deadline; writes only when the server said that it did not
+   * look at them. A write ends with the fence at the latest.
+   */
+  async call<T>(request: Request, o: CallOptions = {}): Promise<T> {
+    const fence = request.method === 'GET' || o.lane === 'election' ? OPEN : this.#fence;
+    fence.check();
+    const ms = Math.min(o.timeoutMs ?? DEFAULT_TIMEOUT_MS, fence.remainingMs());
+    const until = performance.now() + ms;
+    return within(ms, o.signal, async (signal) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          await this.#quiet(o.lane, signal, until);
+          return await this.#once<T>(request, { lane: o.lane, signal, fence });
+        } catch (e) {
+          const error = errorOfTransport(signal.aborted ? (signal.reason ?? e) : e);
+          const wait = error.retryAfterMs ?? backoffMs(attempt - 1, BACKOFF, Math.random);
+          if (!mayRepeat(request, error, attempt) || signal.aborted || performance.now() + wait > until) throw error;
+          this.#log?.debug({ path: request.path, code: error.code, attempt }, 'asking again');
+          await pause(wait, signal);
+        }
+      }
+    });
+  }
+
+  /** Opens an answer without an end; the caller ends it by the signal. */
+  async open(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    await this.#quiet(undefined, signal, Number.POSITIVE_INFINITY);
+    const started = performance.now();
+    const response = await this.#send(request, signal, this.#watches);
+    this.#metrics?.request('WATCH', response.statusCode, performance.now() - started);
+    if (response.statusCode !== 200) throw await this.#refusal(response, undefined);
+    return response.body as AsyncIterable<Uint8Array>;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#calls.destroy(), this.#watches.destroy()]);
+  }
+
+  async #once<T>(request: Request, o: { lane: CallOptions['lane']; signal: AbortSignal; fence: Fence }): Promise<T> {
+    const started = performance.now();
+    const response = await this.#send(request, o.signal, this.#calls, o.fence);
+    this.#metrics?.request(request.method, response.statusCode, performance.now() - started);
+    if (response.statusCode >= 300) throw await this.#refusal(response, o.lane);
+    return (await response.body.json()) as T;
+  }
+
+  async #send(
+    request: Request,
+    signal: AbortSignal,
+    agent: Agent,
+    fence: Fence = OPEN,
+  ): Promise<Dispatcher.ResponseData> {
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      'user-agent': 'quorate',
+      ...(await this.#auth.headers()),
+    };
+    if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json';
+    const url = new URL(this.#auth.server + request.path);
+    for (const [k, v] of Object.entries(request.query ?? {})) url.searchParams.set(k, v);
+    // The last moment that is ours: reading the token may have taken long, and so may a stop of the whole process.
+    fence.check();
+    signal.throwIfAborted();
+    return agent.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: request.method,
+      headers,
+      signal,
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+    });
+  }
+
+  async #refusal(response: Dispatcher.ResponseData, lane: CallOptions['lane']): Promise<KubeError> {
+    const status = response.statusCode;
+    const retryAfter = response.headers['retry-after'];
+    const error = errorOfResponse(status, await response.body.text(), [retryAfter].flat()[0]);
+    if (status === 401) this.#auth.refused();
+    if (error.retryAfterMs !== undefined && (status === 429 || status === 503)) {
+      const window = lane ?? 'common';
+      this.#quietUntil[window] = Math.max(this.#quietUntil[window], performance.now() + error.retryAfterMs);
+    }
+    return error;
+  }
+
+  /** Waits a Retry-After window out, or says at once that it is longer than the caller can wait: nothing was sent then. */
+  async #quiet(lane: CallOptions['lane'], signal: AbortSignal, until: number): Promise<void> {
+    const end = this.#quietUntil[lane ?? 'common'];
+    const ms = end - performance.now();
+    if (ms <= 0) return;
+    if (end > until)
+      throw new KubeError('TooManyRequests', 'the API server asked for patience: nothing was sent', {
+        retryAfterMs: ms,
+      });
+    await pause(ms, signal);
+  }
+}
+
+/** Only what changes nothing is repeated blindly, and what the server refused to look at. */
+function mayRepeat(request: Request, error: KubeError, attempt: number): boolean {
+  if (attempt >= TRIES) return false;
+  if (error.code === 'TooManyRequests') return true;
+  return request.method === 'GET' && (error.code === 'Unavailable' || error.code === 'Timeout');
+}
