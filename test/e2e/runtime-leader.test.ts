@@ -128,10 +128,13 @@ describe('leadership', () => {
     const service = { namespace: namespaceOf(), name: 'steady-client' };
     const { metadata } = await suite.kube.get(services, service);
     await suite.kube.delete(services, service);
-    await nextLeader(old.metadata.name);
+    const young = await nextLeader(old.metadata.name);
     await reappears(suite.kube, object(), metadata.uid ?? '', 20_000);
     const thawed = Date.now();
     await suite.operator.kill('SIGCONT', old);
+    // The new leader is slow to repair: an old one that still acted would be first.
+    const client = young.status?.podIP ?? '';
+    await suite.proxy.rule({ client, verb: 'create', resource: 'services' }, { kind: 'delay', ms: 4000 });
     await repairs(suite.kube, object(), 20_000);
     await suite.settle(object(), recording);
     expect(await writesOf(old, thawed)).toEqual([]);
