@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the API server is and how we prove who we are: kubeconfig or the pod's own account, by client-node's KubeConfig.
 import { readFile } from 'node:fs/promises';
-import type { ConnectionOptions } from 'node:tls';
 import { type Cluster, KubeConfig, type User } from '@kubernetes/client-node';
 
-export type TlsMaterial = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'>;
+export interface TlsMaterial {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly servername?: string;
+  readonly rejectUnauthorized?: boolean;
+}
 
 export interface KubeAuth {
   readonly server: string;

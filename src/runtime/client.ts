@@ -28,7 +28,7 @@ export interface ListPage<T> {
   readonly items: T[];
 }
 
-export const FIELD_MANAGER = 'quorate';
+const FIELD_MANAGER = 'quorate';
 const PAGE = '500';
 
 /**

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens connections to the API server with the certificates of the moment.
 import { connect as connectPlain, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
-import type { KubeAuth } from './auth.ts';
+import type { KubeAuth, TlsMaterial } from './auth.ts';
 
 const CONNECT_MS = 5_000;
 /** A host that vanished is noticed by the kernel, also under a quiet connection. */
@@ -11,15 +11,52 @@ const KEEP_ALIVE_MS = 15_000;
 
 /** A connector for undici: each new connection asks for CA, certificate and key again, as they are replaced in place. */
 export function dialer(auth: KubeAuth): buildConnector.connector {
+  const contexts = contextKeeper();
+  const open = async (o: buildConnector.Options): Promise<Socket> => {
+    if (o.protocol !== 'https:')
+      return dial(o, connectPlain({ host: hostOf(o), port: Number(o.port) || 80 }), 'connect');
+    const tls = await auth.tls();
+    const { servername, rejectUnauthorized = true } = tls;
+    const socket = connectTls({
+      host: hostOf(o),
+      port: Number(o.port) || 443,
+      secureContext: contexts(tls),
+      rejectUnauthorized,
+      ALPNProtocols: ['http/1.1'],
+      ...(servername === undefined ? {} : { servername }),
+    });
+    return dial(o, socket, 'secureConnect');
+  };
   return (o, done) => {
-    void answer(auth, o, done);
+    void answer(open(o), done);
   };
 }
 
-async function answer(auth: KubeAuth, o: buildConnector.Options, done: buildConnector.Callback): Promise<void> {
+/** IPv6 addresses stand in brackets in a URL. */
+const hostOf = (o: buildConnector.Options): string => o.hostname.replace(/^\[|\]$/g, '');
+
+/** Parsed certificates take memory and time: one context serves all connections until the material changes. */
+function contextKeeper(): (tls: TlsMaterial) => SecureContext {
+  let known: { readonly text: string; readonly context: SecureContext } | undefined;
+  return ({ ca, cert, key }) => {
+    const text = [ca, cert, key].join('\n');
+    if (known?.text !== text)
+      known = {
+        text,
+        context: createSecureContext({
+          ...(ca === undefined ? {} : { ca }),
+          ...(cert === undefined ? {} : { cert }),
+          ...(key === undefined ? {} : { key }),
+        }),
+      };
+    return known.context;
+  };
+}
+
+async function answer(opening: Promise<Socket>, done: buildConnector.Callback): Promise<void> {
   let socket: Socket;
   try {
-    socket = await dial(auth, o);
+    socket = await opening;
   } catch (e) {
     done(e instanceof Error ? e : new Error(String(e)), null);
     return;
@@ -27,27 +64,23 @@ async function answer(auth: KubeAuth, o: buildConnector.Options, done: buildConn
   done(null, socket);
 }
 
-async function dial(auth: KubeAuth, o: buildConnector.Options): Promise<Socket> {
-  const secure = o.protocol === 'https:';
-  const host = o.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(o.port) || (secure ? 443 : 80);
-  const socket = secure
-    ? connectTls({ ...(await auth.tls()), host, port, ALPNProtocols: ['http/1.1'] })
-    : connectPlain({ host, port });
+function dial(o: buildConnector.Options, socket: Socket, ready: 'connect' | 'secureConnect'): Promise<Socket> {
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.setNoDelay(true);
   return new Promise((resolve, reject) => {
-    const settle = (e: Error | undefined): void => {
+    const settle = (e?: Error): void => {
       clearTimeout(timer);
       socket.off('error', settle);
-      if (e === undefined) resolve(socket);
-      else {
-        socket.destroy();
-        reject(e);
+      if (e === undefined) {
+        resolve(socket);
+        return;
       }
+      socket.destroy();
+      reject(e);
     };
-    const timer = setTimeout(() => settle(new Error(`no connection within ${CONNECT_MS} ms`)), CONNECT_MS);
+    const late = (): void => settle(new Error(`no connection to ${o.hostname} within ${CONNECT_MS} ms`));
+    const timer = setTimeout(late, CONNECT_MS);
     socket.once('error', settle);
-    socket.once(secure ? 'secureConnect' : 'connect', () => settle(undefined));
+    socket.once(ready, () => settle());
   });
 }

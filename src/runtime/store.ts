@@ -21,7 +21,7 @@ export interface Change<T> {
  * What changes when one object is seen: nothing for an older version than the one known, also when it is that of an earlier
  * object of the name; two changes when an object of another UID took the name while nobody was looking.
  */
-export function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
+function changesOf<T extends KubeObject>(before: T | undefined, after: T): Change<T>[] {
   if (before === undefined) return [{ before, after }];
   const [known, seen] = [before.metadata, after.metadata];
   if (seen.resourceVersion === known.resourceVersion && seen.uid === known.uid) return [];
