@@ -42,6 +42,22 @@ const rows: [string, Condition[], string | undefined][] = [
     'Reconciling and Stalled at once',
   ],
   ['at work and ready', [old('Ready', 'True'), old('Reconciling', 'True')], 'Reconciling is True while Ready is True'],
+  [
+    'another reason than Ready',
+    [old('Ready', 'False'), { ...old('Stalled', 'True'), reason: 'Other' }],
+    'Stalled has reason Other, Ready R',
+  ],
+  [
+    'another message than Ready',
+    [old('Ready', 'False'), { ...old('Stalled', 'True'), message: 'm' }],
+    'Stalled and Ready have different messages',
+  ],
+  ['ahead of itself', [{ ...old('Ready', 'False'), observedGeneration: 2 }], 'Ready is ahead of observedGeneration'],
+  [
+    'ready by an old condition',
+    [old('Ready', 'True'), { ...old('Available', 'True'), observedGeneration: 0 }],
+    'Ready is True while Available is of generation 0',
+  ],
   ['unknown without work', [old('Ready', 'Unknown')], 'Ready is Unknown without Reconciling'],
 ];
 

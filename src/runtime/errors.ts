@@ -106,7 +106,7 @@ function codeOfStatus(status: number, reason: string | undefined): KubeErrorCode
 const MAX_PATIENCE_MS = 3_600_000;
 
 /** Milliseconds to stay away, from a Retry-After header (seconds or a date) or else from the body; undefined: not asked. */
-function patience(header: string | undefined, bodySeconds: number | undefined, now: number): number | undefined {
+export function patience(header: string | undefined, bodySeconds: number | undefined, now: number): number | undefined {
   let ms = (bodySeconds ?? Number.NaN) * 1000;
   if (header !== undefined) ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
   return Number.isFinite(ms) && ms > 0 ? Math.min(ms, MAX_PATIENCE_MS) : undefined;

@@ -56,7 +56,7 @@ export class EventRecorder {
 }
 
 /** The beginning of a text that takes at most so many bytes, without a torn character at its end. */
-function firstBytes(text: string, limit: number): string {
+export function firstBytes(text: string, limit: number): string {
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= limit) return text;
   return new TextDecoder().decode(bytes.subarray(0, limit), { stream: true });

@@ -44,6 +44,14 @@ const rows: { sentence: string; act: (s: ObjectStore<KubeObject>) => void; told:
     told: ['- → u1@5', 'u1@5 → -', '- → u2@8'],
   },
   {
+    sentence: 'an earlier object of the name, shown by a stale server, does not replace the living one',
+    act: (s) => {
+      s.upsert(object('a', 'u2', 8));
+      s.upsert(object('a', 'u1', 5));
+    },
+    told: ['- → u2@8'],
+  },
+  {
     sentence: 'a late delete of the old one does not remove its successor',
     act: (s) => {
       s.upsert(object('a', 'u2', 8));
@@ -58,6 +66,22 @@ const rows: { sentence: string; act: (s: ObjectStore<KubeObject>) => void; told:
       s.replace('', [object('a', 'u1', 1)]);
     },
     told: ['- → u1@1', '- → u2@2', 'u2@2 → -'],
+  },
+  {
+    sentence: 'a relist keeps what it knows in a newer version',
+    act: (s) => {
+      s.replace('', [object('a', 'u1', 9)]);
+      s.replace('', [object('a', 'u1', 7)]);
+    },
+    told: ['- → u1@9'],
+  },
+  {
+    sentence: 'when the API server was set back, older versions count',
+    act: (s) => {
+      s.replace('', [object('a', 'u1', 9), object('b', 'u2', 8)]);
+      s.replace('', [object('a', 'u1', 7)], true);
+    },
+    told: ['- → u1@9', '- → u2@8', 'u1@9 → u1@7', 'u2@8 → -'],
   },
   {
     sentence: 'a relist of one namespace leaves the others',
@@ -99,5 +123,24 @@ describe('object store', () => {
     expect(store.synced).toBe(false);
     store.replace('b', []);
     expect(store.synced).toBe(true);
+  });
+
+  it('knows a namespace as soon as its own watch has had a complete list, and says so once', () => {
+    const store = new ObjectStore<KubeObject>(() => undefined);
+    const synced: string[] = [];
+    store.onSynced((part) => synced.push(part));
+    store.expect('a');
+    store.expect('b');
+    store.replace('a', []);
+    store.replace('a', []);
+    expect([store.syncedIn('a'), store.syncedIn('b'), store.syncedIn('c')]).toEqual([true, false, false]);
+    expect(synced).toEqual(['a']);
+  });
+
+  it('knows every namespace when all are watched together', () => {
+    const store = new ObjectStore<KubeObject>(() => undefined);
+    store.expect('');
+    store.replace('', []);
+    expect(store.syncedIn('any')).toBe(true);
   });
 });

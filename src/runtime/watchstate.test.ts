@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reflector does after each way in which a list or a watch can end.
+import { describe, expect, it } from 'vitest';
+import { KubeError } from './errors.ts';
+import { afterPass, type Ending, isOlder, judgeList, type Position, START } from './watchstate.ts';
+
+const watching: Position = { version: '100', streaming: true, failures: 0, fast: 0 };
+const error = (code: KubeError['code'], status?: number) =>
+  new KubeError(code, 'x', status === undefined ? {} : { status });
+const ended = (lastedMs: number, e?: KubeError, version: string | undefined = '107'): Ending =>
+  e === undefined ? { lastedMs, version } : { lastedMs, version, error: e };
+const doubtful = (lastedMs: number, e: KubeError): Ending => ({ lastedMs, version: undefined, error: e });
+
+const rows: [string, Position, Ending, Partial<Position>][] = [
+  [
+    'ended in the ordinary way: goes on from where it was, at once',
+    watching,
+    ended(50_000),
+    { version: '107', failures: 0 },
+  ],
+  [
+    'expired: lists anew, after a pause',
+    watching,
+    ended(50_000, error('Gone', 410)),
+    { version: undefined, failures: 1 },
+  ],
+  [
+    'silent: lists anew',
+    watching,
+    ended(58_000, error('Timeout')),
+    { version: undefined, streaming: true, failures: 1 },
+  ],
+  [
+    'a malformed line: lists anew',
+    watching,
+    doubtful(9_000, error('Unavailable')),
+    { version: undefined, failures: 1 },
+  ],
+  [
+    'a broken connection: the version is still good',
+    watching,
+    ended(9_000, error('Unavailable')),
+    { version: '107', failures: 1 },
+  ],
+  [
+    'a server error in the stream: the version is still good',
+    watching,
+    ended(9_000, error('Unavailable', 500)),
+    { version: '107', failures: 1 },
+  ],
+  [
+    'a right that was taken away: the version is still good',
+    watching,
+    ended(20, error('Forbidden', 403), '100'),
+    { version: '100', failures: 1, fast: 1 },
+  ],
+  [
+    'closed at once without a reason: pauses, and counts',
+    watching,
+    ended(20),
+    { version: '107', failures: 1, fast: 1 },
+  ],
+  [
+    'closed at once for the third time: gives the version up',
+    { ...watching, failures: 2, fast: 2 },
+    ended(20),
+    { version: undefined, failures: 3, fast: 0 },
+  ],
+  [
+    "nobody there for the third time: that is not the version's fault",
+    { ...watching, failures: 2, fast: 2 },
+    ended(20, error('Unavailable')),
+    { version: '107', failures: 3, fast: 2 },
+  ],
+  [
+    'a version that the server does not know yet, for the third time: gives it up',
+    { ...watching, failures: 2, fast: 2 },
+    ended(20, error('Unavailable', 500)),
+    { version: undefined, fast: 0 },
+  ],
+  [
+    'fails after a long good time: the pause is short again',
+    { ...watching, failures: 9 },
+    ended(30_000, error('Unavailable')),
+    { failures: 1 },
+  ],
+  [
+    'fails again soon: the pause grows',
+    { ...watching, failures: 3 },
+    ended(2_000, error('Unavailable')),
+    { failures: 4 },
+  ],
+  [
+    'streaming lists refused: pages from now on',
+    START,
+    doubtful(20, error('Invalid', 422)),
+    { version: undefined, streaming: false, failures: 1 },
+  ],
+  [
+    'a streamed list that does not end: pages from now on',
+    START,
+    doubtful(58_000, error('Timeout')),
+    { streaming: false },
+  ],
+  [
+    'a list refused for its right: still streams',
+    START,
+    doubtful(20, error('Forbidden', 403)),
+    { version: undefined, streaming: true },
+  ],
+]; // prettier-ignore
+
+describe('afterPass', () => {
+  for (const [sentence, position, ending, expected] of rows) {
+    it(sentence, () => expect(afterPass(position, ending)).toMatchObject(expected));
+  }
+});
+
+describe('judgeList', () => {
+  const table = [
+    ['the first list is taken', '5', undefined, 0, 'take'],
+    ['one of the same version is taken', '100', '100', 0, 'take'],
+    ['a newer one is taken', '101', '100', 0, 'take'],
+    ['an older one is refused, by number and not by text', '99', '100', 0, 'refuse'],
+    ['an older one is refused again', '99', '100', 7, 'refuse'],
+    ['when there is nothing else, the server was set back', '99', '100', 8, 'reset'],
+    ['versions that are not numbers are not judged', 'a', 'b', 0, 'take'],
+  ] as const;
+  for (const [sentence, version, newest, refusals, expected] of table) {
+    it(sentence, () => expect(judgeList(version, newest, refusals)).toBe(expected));
+  }
+});
+
+describe('isOlder', () => {
+  it('compares beyond the numbers that a double can hold', () => {
+    expect(isOlder('9007199254740992', '9007199254740993')).toBe(true);
+    expect(isOlder('9007199254740993', '9007199254740992')).toBe(false);
+  });
+  it('knows nothing of what is missing', () => expect(isOlder(undefined, '1')).toBe(false));
+});
