@@ -8,7 +8,7 @@ export interface Machine {
   kernel: string;
 }
 
-export async function machine(): Promise<Machine> {
+export function machine(): Machine {
   const all = cpus();
   return {
     processors: `${all.length} × ${(all[0]?.model ?? 'unknown').trim()}`,

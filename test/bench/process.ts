@@ -9,6 +9,8 @@ export interface ProcessFacts {
   /** VmRSS and VmHWM in megabytes (10^6 bytes). */
   residentMb: number;
   peakMb: number;
+  /** RssAnon: what the process itself allocated; the rest of VmRSS is mapped from the image's files. */
+  allocatedMb: number;
   /** Milliseconds since the epoch, precise to 20 ms: when the kernel made the process. */
   startedAt: number;
   /** When this was read. */
@@ -36,7 +38,7 @@ export async function findOperator(bench: Bench): Promise<OperatorProcess> {
 }
 
 export async function readProcess({ node, pid }: OperatorProcess): Promise<ProcessFacts> {
-  const script = `date +%s%3N; cat /proc/uptime /proc/${pid}/stat; grep -E '^Vm(RSS|HWM)' /proc/${pid}/status`;
+  const script = `date +%s%3N; cat /proc/uptime /proc/${pid}/stat; grep -E '^(VmRSS|VmHWM|RssAnon)' /proc/${pid}/status`;
   const [now = '', uptime = '', stat = '', ...memory] = (await shell(node, script)).stdout.trim().split('\n');
   // The program's name may hold spaces; the fields after it are counted from 3.
   const fields = stat
@@ -53,5 +55,6 @@ export async function readProcess({ node, pid }: OperatorProcess): Promise<Proce
     startedAt: at - (Number(uptime.split(' ')[0]) - field(22) / TICKS) * 1000,
     residentMb: megabytes('VmRSS'),
     peakMb: megabytes('VmHWM'),
+    allocatedMb: megabytes('RssAnon'),
   };
 }

@@ -54,7 +54,7 @@ async function measure(bench: Bench, o: Case): Promise<Bootstrap> {
     // Who begins changes from run to run, so that neither always finds what the other has warmed or worn.
     const order = run % 2 === 0 ? (['floor', 'ours'] as const) : (['ours', 'floor'] as const);
     for (const kind of order) {
-      const sample = await once(bench, kind, o);
+      const sample = await bench.alone(() => once(bench, kind, o));
       samples.push(sample);
       const available = sample.available === undefined ? '' : `, Available ${sample.available.toFixed(2)} s`;
       bench.progress.note(
@@ -77,7 +77,6 @@ async function measure(bench: Bench, o: Case): Promise<Bootstrap> {
 }
 
 async function once(bench: Bench, kind: Sample['kind'], o: Case): Promise<Sample> {
-  await bench.alone();
   const names = Array.from({ length: o.clusters }, () => `${kind === 'ours' ? 'quor' : 'bare'}-${(serial += 1)}`);
   const prepared: Prepared[] = [];
   for (const name of names)

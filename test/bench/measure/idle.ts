@@ -25,6 +25,7 @@ export async function idle(bench: Bench, o: IdleOptions): Promise<{ figures: Fig
   const operator = await findOperator(bench);
   await progress.step('let the operator settle', () => delay(o.settleMs));
   const empty = await memory(operator, 10_000);
+  const emptyFacts = await readProcess(operator);
   const prepared = Array.from({ length: CLUSTERS }, (_, i) => prepareCluster(bench, `idle-${i}`, 3));
   const timeline = new Timeline(bench.kube, bench.namespace);
   try {
@@ -71,7 +72,7 @@ export async function idle(bench: Bench, o: IdleOptions): Promise<{ figures: Fig
         atMost({ name: 'resident memory, no cluster', unit: 'MB', samples: empty }, MEMORY_MB),
         atMost({ name: 'resident memory, ten clusters', unit: 'MB', samples: full }, MEMORY_MB),
       ],
-      details: { requests: requests.seen, peakMb: after.peakMb, cpuSecondsSinceStart: after.cpuSeconds },
+      details: { requests: requests.seen, empty: emptyFacts, before, after },
     };
   } finally {
     timeline.close();
