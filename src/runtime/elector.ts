@@ -52,11 +52,14 @@ export class Elector implements Fence {
 
   /** Renews until the signal fires; throws KubeError `Fenced` as soon as the lease is lost. */
   async hold(signal: AbortSignal): Promise<void> {
+    let renewed = true;
     while (!signal.aborted) {
-      await pause(Math.min(this.#o.retryMs, Math.max(0, this.remainingMs())), signal).catch(() => undefined);
+      // A renewal that failed is tried again soon: the time that is left is short.
+      const wait = renewed ? this.#o.retryMs : this.#o.retryMs / 10;
+      await pause(Math.min(wait, Math.max(0, this.remainingMs())), signal).catch(() => undefined);
       if (signal.aborted) return;
       this.check();
-      await this.#attempt();
+      renewed = await this.#attempt();
       if (!signal.aborted) this.check();
     }
   }

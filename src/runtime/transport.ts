@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { KubeAuth } from './auth.ts';
 import { backoffMs } from './backoff.ts';
-import { pause, within } from './deadline.ts';
+import { MAX_TIMER_MS, pause, within } from './deadline.ts';
 import { dialer } from './dial.ts';
 import { errorOfResponse, errorOfTransport, KubeError } from './errors.ts';
 
@@ -73,27 +73,29 @@ export class Transport {
 
   /**
    * One answered request, as JSON. Reads are repeated within the deadline; writes only when the server said that it did not
-   * look at them. A write ends with the fence at the latest.
+   * look at them. A write ends when the fence closes.
    */
   async call<T>(request: Request, o: CallOptions = {}): Promise<T> {
     const fence = request.method === 'GET' || o.lane === 'election' ? OPEN : this.#fence;
     fence.check();
-    const ms = Math.min(o.timeoutMs ?? DEFAULT_TIMEOUT_MS, fence.remainingMs());
+    const ms = o.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const until = performance.now() + ms;
-    return within(ms, o.signal, async (signal) => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          await this.#quiet(o.lane, signal, until);
-          return await this.#once<T>(request, { lane: o.lane, signal, fence });
-        } catch (e) {
-          const error = errorOfTransport(signal.aborted ? (signal.reason ?? e) : e);
-          const wait = error.retryAfterMs ?? backoffMs(attempt - 1, BACKOFF, Math.random);
-          if (!mayRepeat(request, error, attempt) || signal.aborted || performance.now() + wait > until) throw error;
-          this.#log?.debug({ path: request.path, code: error.code, attempt }, 'asking again');
-          await pause(wait, signal);
+    return within(ms, o.signal, (deadline) =>
+      whileOpen(fence, deadline, async (signal) => {
+        for (let attempt = 1; ; attempt += 1) {
+          try {
+            await this.#quiet(o.lane, signal, until);
+            return await this.#once<T>(request, { lane: o.lane, signal, fence });
+          } catch (e) {
+            const error = errorOfTransport(signal.aborted ? (signal.reason ?? e) : e);
+            const wait = error.retryAfterMs ?? backoffMs(attempt - 1, BACKOFF, Math.random);
+            if (!mayRepeat(request, error, attempt) || signal.aborted || performance.now() + wait > until) throw error;
+            this.#log?.debug({ path: request.path, code: error.code, attempt }, 'asking again');
+            await pause(wait, signal);
+          }
         }
-      }
-    });
+      }),
+    );
   }
 
   /** Opens an answer without an end; the caller ends it by the signal. */
@@ -167,6 +169,28 @@ export class Transport {
         retryAfterMs: ms,
       });
     await pause(ms, signal);
+  }
+}
+
+/** Runs with a signal that also fires when the fence closes; as long as the lease is renewed, it does not. */
+async function whileOpen<T>(fence: Fence, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  if (fence === OPEN) return run(outer);
+  const own = new AbortController();
+  const pass = (): void => own.abort(outer.reason);
+  let timer: NodeJS.Timeout | undefined;
+  const watch = (): void => {
+    const ms = fence.remainingMs();
+    if (ms > 0) timer = setTimeout(watch, Math.min(ms, MAX_TIMER_MS));
+    else own.abort(new KubeError('Timeout', 'leadership ended before there was an answer'));
+  };
+  watch();
+  outer.addEventListener('abort', pass, { once: true });
+  if (outer.aborted) pass();
+  try {
+    return await run(own.signal);
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener('abort', pass);
   }
 }
 
