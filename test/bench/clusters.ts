@@ -33,6 +33,8 @@ export function clusterObject(namespace: string, name: string, spec: Partial<Spe
       version: '3.6.16',
       storage: { size: '1Gi', retentionPolicy: { whenDeleted: 'Delete' } },
       tls: { clientCertificates: [{ name: 'app' }] },
+      // Thirty members must fit on the testbed's nodes, beside whatever else runs there.
+      pods: { resources: { requests: { cpu: '10m', memory: '64Mi' } } },
       ...spec,
     },
   };

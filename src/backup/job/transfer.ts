@@ -17,7 +17,8 @@ import type { Source } from './source.ts';
 
 /** Metadata key under which an object carries the UID of its backup. */
 export const BACKUP_MARK = 'quorate-backup';
-const CHUNK_BYTES = 256 * 1024;
+/** As much as one batch can become, so that a batch is one trip to the thread and back. */
+const CHUNK_BYTES = 2 ** 20;
 const COLLECT_BYTES = 8 * 2 ** 20;
 /** A third of the work of zstd's default level for a few per cent of size: what is read from etcd should not wait for it. */
 const LEVEL = 2;

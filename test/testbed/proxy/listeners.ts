@@ -13,9 +13,9 @@ export async function openListener(state: ProxyState, spec: ListenerSpec, tls: T
   const [cert, key] = await Promise.all([readFile(tls.cert), readFile(tls.key)]);
   // The API server keeps idle connections for long; so does the proxy, or its caller would meet closed ones.
   const server = createServer({ cert, key, ALPNProtocols: ['http/1.1'], keepAliveTimeout: 0, requestTimeout: 0 });
-  const taken = new Set([...state.listeners.values()].map((listener) => listener.port));
-  let port = tls.firstPort;
-  while (taken.has(port)) port += 1;
+  // Never a port of an earlier listener: its operator may still be there and would be taken for the new one.
+  const port = tls.firstPort + state.opened;
+  state.opened += 1;
   const listener: Listener = { ...spec, port, down: false, server, streams: new Set(), collections: new Map() };
   server.on('request', (req, res) => void handle(state, listener, req, res));
   state.listeners.set(spec.name, listener);

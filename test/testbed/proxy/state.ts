@@ -55,6 +55,8 @@ export class ProxyState {
   readonly marks = new Map<string, Map<string, string>>();
   readonly holds = new Map<string, Hold>();
   records: RequestRecord[] = [];
+  /** Listeners opened since the start. */
+  opened = 0;
   private readonly changes = new EventEmitter().setMaxListeners(0);
   private next = 1;
 
