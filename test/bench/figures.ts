@@ -20,14 +20,14 @@ export interface Bound {
   worst?: number;
 }
 
-export function median(samples: readonly number[]): number {
+function median(samples: readonly number[]): number {
   const sorted = samples.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];
   return (low + high) / 2;
 }
 
-export const worst = (samples: readonly number[]): number => Math.max(...samples);
+const worst = (samples: readonly number[]): number => Math.max(...samples);
 
 /** A figure whose median (and worst, against the floor's median and worst) must stay within a multiple of the floor's. */
 export function against(figure: Required<Pick<Figure, 'name' | 'unit' | 'samples' | 'floor'>>, bound: Bound): Figure {

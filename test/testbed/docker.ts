@@ -2,6 +2,7 @@
 // Containers, networks and volumes of the testbed: testcontainers with the few settings that it has no method for.
 import { createHash } from 'node:crypto';
 import { type ContainerRuntimeClient, GenericContainer, getContainerRuntimeClient, PullPolicy } from 'testcontainers';
+import { removeStrayBridges } from './bridges.ts';
 import { ADDRESSES, LABEL, PREFIX } from './config.ts';
 
 const NETWORK = PREFIX;
@@ -136,7 +137,8 @@ export const shell = (name: string, script: string, o: { allowFailure?: boolean 
 
 export async function ensureNetwork(): Promise<void> {
   const { container } = await runtime();
-  const networks = await container.dockerode.listNetworks({ filters: { name: [NETWORK] } });
+  const networks = await container.dockerode.listNetworks();
+  await removeStrayBridges(networks.map(({ Id: id }) => id));
   if (networks.some((network) => network.Name === NETWORK)) return;
   await container.dockerode.createNetwork({
     Name: NETWORK,

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints what is being done, how far it is and how long it has taken, and names the step that failed.
+import { existsSync, readFileSync } from 'node:fs';
+
+/** The end of a log, for a reader who cannot open it any more. */
+function tail(log: string): string {
+  if (!existsSync(log)) return '';
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-10);
+  return lines.map((line) => `\n  | ${line.slice(0, 300)}`).join('');
+}
 
 /** An error that says which step failed and, if there is one, which file holds its log. */
 export class StepError extends Error {
@@ -7,7 +15,7 @@ export class StepError extends Error {
   readonly log: string | undefined;
   constructor(step: string, cause: unknown, log?: string) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`${step}: ${reason}${log === undefined ? '' : `\n  log: ${log}`}`, { cause });
+    super(`${step}: ${reason}${log === undefined ? '' : `\n  log: ${log}${tail(log)}`}`, { cause });
     this.name = 'StepError';
     this.step = step;
     this.log = log;
