@@ -171,6 +171,11 @@ const STEPS = {
   ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),
   MountsRefreshed: r('Ready, Reconciling', 'The kubelets are asked to show the members their new files.', 'Wait.'),
   PodsReplaced: r('Ready, Reconciling', 'Pods that still have old files are made again.', 'Wait.'),
+  StatefulSetReplaced: r(
+    'Ready, Reconciling, Event',
+    'A part of the StatefulSet that cannot be edited was to change: it is made again around its pods.',
+    'Wait.',
+  ),
   Formed: r('Ready, Reconciling, Event', 'From now on no member starts without its data.', 'Wait.'),
 };
 

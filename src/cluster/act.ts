@@ -2,7 +2,7 @@
 // Carries out one planned step. It decides nothing: an outcome that it cannot know is looked at again by the next pass.
 import type { EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, childNames } from '../api/names.ts';
-import type { KubeClient } from '../runtime/client.ts';
+import type { DeleteOptions, KubeClient } from '../runtime/client.ts';
 import { KubeError } from '../runtime/errors.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
@@ -14,6 +14,7 @@ import {
   pods,
   type Resource,
   secrets as secretResource,
+  statefulSets,
 } from '../runtime/resources.ts';
 import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
@@ -68,6 +69,8 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
     case 'ReplaceClaims':
       await all(step.claims.map((c) => deleteUnboundClaim(deps, c, signal)));
       return;
+    case 'ReplaceStatefulSet':
+      return deleteStatefulSet(deps, o.cluster, step.set, signal);
     case 'DeleteObsolete':
       await all(step.obsolete.map((x) => deleteObsolete(deps, o.cluster, x, signal)));
       return;
@@ -211,16 +214,40 @@ async function deleteUnboundClaim(deps: ActorDeps, claim: KubeObject, signal: Ab
   const ref = { namespace: claim.metadata.namespace as string, name: claim.metadata.name };
   const live: PersistentVolumeClaim | undefined = await deps.client.find(persistentVolumeClaims, ref, { signal });
   if (live === undefined || live.metadata.uid !== claim.metadata.uid) return;
-  if (live.spec?.volumeName !== undefined || claimIdentity(live)?.formed !== false) return;
-  await deps.client.delete(persistentVolumeClaims, ref, precondition(live), { signal });
-  deps.own.forget(persistentVolumeClaims, ref);
+  if (live.spec?.volumeName !== undefined || claimIdentity(live)?.formed === true) return;
+  await remove(deps, persistentVolumeClaims, live, signal);
+}
+
+/** Its pods stay and are taken over by the next one. */
+async function deleteStatefulSet(deps: ActorDeps, cluster: EtcdCluster, set: KubeObject, signal: AbortSignal) {
+  const ref = { namespace: set.metadata.namespace as string, name: set.metadata.name };
+  const live = await deps.client.find(statefulSets, ref, { signal });
+  if (live === undefined || live.metadata.uid !== set.metadata.uid || foreignness(live, cluster) !== undefined) return;
+  await remove(deps, statefulSets, live, signal, 'Orphan');
+}
+
+/** Deletes what was just read, and remembers whether it is gone or only about to go. */
+async function remove<T extends KubeObject>(
+  deps: ActorDeps,
+  r: Resource<T>,
+  live: T,
+  signal: AbortSignal,
+  propagation: DeleteOptions['propagation'] = 'Background',
+): Promise<void> {
+  const ref = { namespace: live.metadata.namespace as string, name: live.metadata.name };
+  if (live.metadata.deletionTimestamp === undefined) {
+    await deps.client.delete(r, ref, { ...precondition(live), propagation }, { signal });
+  }
+  const left = await deps.client.find(r, ref, { signal });
+  if (left !== undefined && left.metadata.uid === live.metadata.uid) deps.own.note(r, left);
+  else deps.own.noteGone(r, live);
 }
 
 async function deleteObsolete(deps: ActorDeps, cluster: EtcdCluster, x: Obsolete, signal: AbortSignal): Promise<void> {
   const ref = { namespace: cluster.metadata.namespace as string, name: x.name };
   const live = await deps.client.find(x.resource, ref, { signal });
   if (live !== undefined && foreignness(live, cluster) === undefined) {
-    await deps.client.delete(x.resource, ref, precondition(live), { signal });
+    await remove(deps, x.resource, live, signal);
   }
   deps.secrets.forget(ref.namespace, ref.name);
 }

@@ -80,7 +80,7 @@ export async function observe(
   const now = new Date();
   const record = await readRecord(deps, cluster, spec, signal);
   const mine = (o: KubeObject): boolean => o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
-  const claims = deps.stores.claims.list(namespace).filter(mine);
+  const claims = deps.own.current(persistentVolumeClaims, deps.stores.claims.list(namespace).filter(mine));
   const pods = deps.stores.pods
     .list(namespace)
     .filter((p) => mine(p) && p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
@@ -104,7 +104,7 @@ export async function observe(
   );
   const needs = certificateNeeds(cluster, spec, identity, files);
   const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
-  const obsolete = readObsolete(deps, cluster, children, secrets);
+  const obsolete = await readObsolete(deps, cluster, { children, secrets }, signal);
   return { ...base, ...nothing, files, authorities, secrets, children, obsolete, quorum: silent };
 }
 
@@ -211,33 +211,44 @@ function readChildren(
   return wanted.map((child) => {
     const ref = { namespace: cluster.metadata.namespace as string, name: child.desired.metadata.name };
     const live = deps.own.newest(child.resource, ref, storeOf[child.resource.kind]?.get(ref));
-    const foreign = live === undefined ? undefined : childForeignness(child, live, cluster);
+    const foreign = live === undefined ? undefined : childForeignness(child, live, cluster, identity);
     return { child: withoutDropped(child, live), live, foreign };
   });
 }
 
 /** What we once made is known from the cache, and for Secrets, which are not watched, from our own status. */
-function readObsolete(
+async function readObsolete(
   deps: ObserverDeps,
   cluster: EtcdCluster,
-  children: readonly ChildState[],
-  needed: readonly SecretState[],
-): Obsolete[] {
-  const wanted = new Set(children.map((c) => `${c.child.resource.kind}/${c.child.desired.metadata.name}`));
-  const policies = deps.stores.networkPolicies
-    .list(cluster.metadata.namespace)
+  needed: Pick<Observed, 'children' | 'secrets'>,
+  signal: AbortSignal,
+): Promise<Obsolete[]> {
+  const namespace = cluster.metadata.namespace as string;
+  const wanted = new Set(needed.children.map((c) => `${c.child.resource.kind}/${c.child.desired.metadata.name}`));
+  const policies = deps.own
+    .current(networkPolicies, deps.stores.networkPolicies.list(namespace))
     .filter((p) => foreignness(p, cluster) === undefined && p.metadata.deletionTimestamp === undefined)
     .filter((p) => !wanted.has(`NetworkPolicy/${p.metadata.name}`))
     .map((p) => ({ resource: networkPolicies, name: p.metadata.name }));
-  const names = new Set(needed.map((s) => s.need.name));
-  const clients = (cluster.status?.clientSecrets ?? []).filter((name) => !names.has(name));
-  return [...policies, ...clients.map((name) => ({ resource: secretResource, name }))];
+  const names = new Set(needed.secrets.map((s) => s.need.name));
+  const former = (cluster.status?.clientSecrets ?? []).filter((name) => !names.has(name));
+  const left = await Promise.all(former.map((name) => deps.secrets.read(namespace, name, signal)));
+  const clients = left
+    .filter((s) => s !== undefined)
+    .filter((s) => foreignness(s, cluster) === undefined)
+    .map((s) => ({ resource: secretResource, name: s.metadata.name }));
+  return [...policies, ...clients];
 }
 
-function childForeignness(child: Child, live: KubeObject, cluster: EtcdCluster): Foreign {
+/**
+ * Claims have no owner: ours carry our label. One without marks was made by the StatefulSet controller, from our own
+ * template; one that holds the data of another formed cluster is never marked anew.
+ */
+function childForeignness(child: Child, live: KubeObject, cluster: EtcdCluster, identity: Identity): Foreign {
   if (child.owned) return foreignness(live, cluster);
-  const labelled = live.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
-  return labelled && claimIdentity(live) !== undefined ? undefined : 'stranger';
+  if (live.metadata.labels?.[LABELS.cluster] !== cluster.metadata.name) return 'stranger';
+  const marks = claimIdentity(live);
+  return marks?.formed === true && marks.genesis !== identity.genesis ? 'stranger' : undefined;
 }
 
 /** The StatefulSet controller tells only in Events why it cannot create a pod (quota, Pod Security, a webhook). */

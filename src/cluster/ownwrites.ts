@@ -21,6 +21,8 @@ const version = (o: KubeObject): bigint => {
 
 export class OwnWrites {
   readonly #objects = new Map<string, Remembered>();
+  /** UIDs of what we deleted, until when the watch may still show it. */
+  readonly #deleted = new Map<string, number>();
   readonly #now: () => number;
 
   /** `now`: monotonic milliseconds. */
@@ -33,13 +35,30 @@ export class OwnWrites {
     return object;
   }
 
+  /** What we deleted and saw gone, though the watch may still show it. */
+  noteGone<T extends KubeObject>(resource: Resource<T>, object: T): void {
+    const now = this.#now();
+    for (const [uid, until] of this.#deleted) if (until < now) this.#deleted.delete(uid);
+    this.#deleted.set(object.metadata.uid as string, now + TRUST_MS);
+    this.forget(resource, object.metadata);
+  }
+
+  /** What the cache lists, each as `newest` sees it. */
+  current<T extends KubeObject>(resource: Resource<T>, listed: readonly T[]): T[] {
+    return listed.map((o) => this.newest(resource, o.metadata, o)).filter((o) => o !== undefined);
+  }
+
   /** The newer of what the cache holds and what we wrote ourselves. */
-  newest<T extends KubeObject>(resource: Resource<T>, ref: Ref, cached: T | undefined): T | undefined {
+  newest<T extends KubeObject>(resource: Resource<T>, ref: Ref, shown: T | undefined): T | undefined {
+    const deleted = (this.#deleted.get(shown?.metadata.uid ?? '') ?? -1) >= this.#now();
+    const cached = deleted ? undefined : shown;
     const key = keyOf(resource, ref);
     const own = this.#objects.get(key);
     if (own === undefined) return cached;
     const caughtUp = cached !== undefined && version(cached) >= version(own.object);
-    if (caughtUp || own.until < this.#now()) {
+    // What was about to go when we looked, and is not in the cache, is gone.
+    const gone = cached === undefined && own.object.metadata.deletionTimestamp !== undefined;
+    if (caughtUp || gone || own.until < this.#now()) {
       this.#objects.delete(key);
       return cached;
     }

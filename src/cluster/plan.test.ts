@@ -193,6 +193,14 @@ const unmarked = (phase: Identity['phase']): ChildState[] => [
   same(renderStatefulSet(cluster, { ...identity, phase })),
 ];
 
+/** The child of this name without what tells whose data it holds. */
+const bare = (c: ChildState, name: string): ChildState =>
+  c.live?.metadata.name === name ? { ...c, live: { ...c.live, metadata: { ...c.live.metadata, annotations: {} } } } : c;
+const otherStorage = (storageClassName: string): Identity => ({
+  ...identity,
+  formation: formationOf({ ...spec, storage: { ...spec.storage, storageClassName } }),
+});
+
 const rows: Row[] = [
   { sentence: 'a healthy cluster needs nothing', seen: observed() },
   {
@@ -292,6 +300,36 @@ const rows: Row[] = [
     }),
     finding: 'ClaimLost',
     kind: 'blocked',
+  },
+  {
+    sentence: 'an empty claim that the StatefulSet controller made in place of a lost one is not taken for the data',
+    seen: observed({ children: observed().children.map((c) => bare(c, 'data-orders-1')) }),
+    finding: 'ClaimLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'while nothing is formed, a claim that the StatefulSet controller made first is as good as ours',
+    seen: observed({ phase: 'Open', children: unmarked('Open').map((c) => bare(c, 'data-orders-1')) }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'a StatefulSet whose template of claims is outdated is made again, before the claims',
+    seen: observed({
+      phase: 'Open',
+      children: unmarked('Open').map((c) =>
+        c.child.resource.kind === 'StatefulSet'
+          ? { ...c, live: renderStatefulSet(cluster, otherStorage('nope')).desired }
+          : { ...c, live: undefined },
+      ),
+      claims: [claimOf('feed', false)],
+    }),
+    action: 'ReplaceStatefulSet',
+  },
+  {
+    sentence: 'an unbound claim of an earlier attempt is made again, whatever it asks for',
+    seen: observed({ phase: 'Open', claims: [claimOf('feed', false)] }),
+    action: 'ReplaceClaims',
   },
   {
     sentence: 'an unbound claim of an unfinished formation follows a corrected StorageClass',

@@ -29,6 +29,7 @@ export type Step = {
   | { readonly action: 'RefreshMounts'; readonly pods: readonly Pod[]; readonly value: string }
   | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
   | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
+  | { readonly action: 'ReplaceStatefulSet'; readonly set: KubeObject }
   | { readonly action: 'DeleteObsolete'; readonly obsolete: readonly Obsolete[] }
 );
 

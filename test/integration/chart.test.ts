@@ -88,7 +88,7 @@ describe('scope', () => {
     const rules = (await render(values)).flatMap((object) => object.rules ?? []);
     const secrets = rules.filter((rule) => rule.resources.includes('secrets'));
     expect(secrets).not.toHaveLength(0);
-    for (const { verbs } of secrets) expect(verbs.toSorted()).toEqual(['create', 'get', 'update']);
+    for (const { verbs } of secrets) expect(verbs.toSorted()).toEqual(['create', 'delete', 'get', 'update']);
     expect(rules.flatMap((rule) => [...rule.apiGroups, ...rule.resources, ...rule.verbs])).not.toContain('*');
   });
 });

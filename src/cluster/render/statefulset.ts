@@ -19,7 +19,7 @@ const RUN_AS = 65_532;
 function claimSpec(storage: Identity['formation']['storage']) {
   return {
     accessModes: [storage.accessMode],
-    ...(storage.storageClassName === undefined ? {} : { storageClassName: storage.storageClassName }),
+    storageClassName: storage.storageClassName,
     resources: { requests: { storage: storage.size } },
   };
 }

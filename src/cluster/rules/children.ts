@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the objects of a cluster: make what is missing, put back what was edited, never touch what is not ours.
-import type { PersistentVolumeClaim } from '../../runtime/resources.ts';
+import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
 import { claimIdentity } from '../identity.ts';
 import type { ChildState, Observed } from '../observed.ts';
@@ -9,6 +9,9 @@ import { foreignRuling } from './foreign.ts';
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
+
+/** False for a claim that is not there, and for the empty one that the StatefulSet controller makes in its place. */
+const isMarked = (c: ChildState): boolean => c.live !== undefined && claimIdentity(c.live) !== undefined;
 
 /** Path of the first difference; for claims only what identifies them, since their spec is the provisioner's and ours to grow. */
 function childDrift(c: ChildState): string | undefined {
@@ -22,11 +25,19 @@ function childDrift(c: ChildState): string | undefined {
 export function wantsWrite(o: Observed, c: ChildState): boolean {
   if (c.foreign !== undefined || c.live?.metadata.deletionTimestamp !== undefined) return false;
   // A claim of a formed cluster is data: a new one in its place would only hide that the data is gone.
-  if (isClaim(c) && c.live === undefined && o.identity?.phase === 'Formed') return false;
+  if (isClaim(c) && o.identity?.phase === 'Formed' && !isMarked(c)) return false;
   return childDrift(c) !== undefined;
 }
 
 export function childrenRule(o: Observed): Ruling | undefined {
+  const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
+  const fixed = set === undefined ? undefined : fixedDrift(set);
+  if (set?.live !== undefined && fixed !== undefined) {
+    const message = `replacing ${label(set)} (${fixed}), which cannot be changed; its pods stay`;
+    return {
+      step: { action: 'ReplaceStatefulSet', set: set.live, reason: 'StatefulSetReplaced', message, event: true },
+    };
+  }
   const replaced = replaceableClaims(o);
   if (replaced.length > 0) {
     const message = `deleting the unbound claims ${replaced.map((c) => c.metadata.name).join(', ')}: the spec asks for other storage`;
@@ -50,6 +61,14 @@ export function statefulSetRule(o: Observed): Ruling | undefined {
   return wantsWrite(o, set) ? { step: putStep(o, [set]) } : undefined;
 }
 
+/** First difference in what the API server never lets anybody change of a StatefulSet. */
+function fixedDrift({ child, live, foreign }: ChildState): string | undefined {
+  if (live === undefined || foreign !== undefined || live.metadata.deletionTimestamp !== undefined) return undefined;
+  const { serviceName, podManagementPolicy, selector, volumeClaimTemplates } =
+    (child.desired as StatefulSet).spec ?? {};
+  return drift({ spec: { serviceName, podManagementPolicy, selector, volumeClaimTemplates } }, live);
+}
+
 export function obsoleteRule(o: Observed): Ruling | undefined {
   if (o.obsolete.length === 0) return undefined;
   const message = `removing ${o.obsolete.map((x) => `${x.resource.kind} ${x.name}`).join(', ')}: the spec asks for it no longer`;
@@ -70,35 +89,32 @@ function putStep(o: Observed, due: readonly ChildState[]) {
       } as const);
 }
 
-/** Claims of a formation that never finished, without a volume yet, that ask for other storage than the spec does now. */
+/** Claims of a formation that never finished, without a volume yet, of an earlier attempt or not as the spec asks now. */
 function replaceableClaims(o: Observed): PersistentVolumeClaim[] {
   if (o.identity === undefined || o.identity.phase === 'Formed') return [];
-  const { storage } = o.identity.formation;
+  const { genesis, formation } = o.identity;
+  const { size, storageClassName } = formation.storage;
   return o.claims.filter((claim) => {
-    const known = claimIdentity(claim);
-    if (known === undefined || known.formed || claim.metadata.deletionTimestamp !== undefined) return false;
+    const marks = claimIdentity(claim);
+    if (marks?.formed === true || claim.metadata.deletionTimestamp !== undefined) return false;
     if (claim.status?.phase !== 'Pending' || claim.spec?.volumeName !== undefined) return false;
-    const wantedClass = storage.storageClassName ?? claim.spec?.storageClassName;
-    const same =
-      claim.spec?.storageClassName === wantedClass &&
-      drift(
-        { limits: { storage: storage.size } },
-        { limits: { storage: claim.spec?.resources?.requests?.storage } },
-        [],
-        '',
-      ) === undefined;
-    return !same;
+    if (marks !== undefined && marks.genesis !== genesis) return true;
+    const asked = { requests: { storage: size } };
+    return (
+      (storageClassName !== undefined && claim.spec?.storageClassName !== storageClassName) ||
+      drift(asked, claim.spec?.resources) !== undefined
+    );
   });
 }
 
 function lostClaim(o: Observed, children: readonly ChildState[]): Finding | undefined {
   if (o.identity?.phase !== 'Formed') return undefined;
   const leaving = children.find((c) => isClaim(c) && c.live?.metadata.deletionTimestamp !== undefined);
-  const gone = children.find((c) => isClaim(c) && c.live === undefined);
-  const lost = gone ?? leaving;
+  const lost = children.find((c) => isClaim(c) && !isMarked(c)) ?? leaving;
   if (lost === undefined) return undefined;
   const name = lost.child.desired.metadata.name;
-  const state = gone === undefined ? 'is being deleted and goes with its pod' : 'is gone';
+  const replaced = lost.live === undefined ? 'is gone' : 'is not the one that the cluster was formed with';
+  const state = lost === leaving ? 'is being deleted and goes with its pod' : replaced;
   const message =
     `the claim ${name} ${state}, and with it the data of its member, which will not start empty; ` +
     'this version cannot replace a member yet: bring the claim back, or restore the cluster from a backup';
