@@ -59,7 +59,8 @@ async function operator(args: string[]): Promise<void> {
     // Backup Jobs would hand whatever answers there to a tenant's bucket.
     refuseStoreAddresses: [process.env.KUBERNETES_SERVICE_HOST].filter((a) => a !== undefined),
   });
-  const keys = new KeyPool({ ready: { 2048: 6, 3072: 2 } });
+  // Enough for ten clusters at once.
+  const keys = new KeyPool({ ready: { 2048: 40, 3072: 20 } });
   void new ClusterController({
     manager,
     client,

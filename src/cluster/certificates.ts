@@ -4,11 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Secret } from '../runtime/resources.ts';
 import { inspect } from '../tls/inspect.ts';
 import { leafProblem } from '../tls/verify.ts';
+import { memoized } from './memo.ts';
 import type { AuthorityState, SecretState } from './observed.ts';
 import { type LeafNeed, type SecretNeed, secretText } from './render/certificates.ts';
 
-export function certificateFacts(secret: Secret | undefined): Pick<AuthorityState, 'fingerprint' | 'problem'> {
-  if (secret === undefined) return { fingerprint: undefined, problem: 'missing' };
+type AuthorityFacts = Pick<AuthorityState, 'fingerprint' | 'problem'>;
+
+const authorityFacts = memoized((secret: Secret): AuthorityFacts => {
   try {
     const facts = inspect(secretText(secret, 'tls.crt') ?? '');
     if (!facts.isAuthority) return { fingerprint: undefined, problem: 'the certificate is not an authority' };
@@ -17,7 +19,10 @@ export function certificateFacts(secret: Secret | undefined): Pick<AuthorityStat
   } catch (e) {
     return { fingerprint: undefined, problem: e instanceof Error ? e.message : String(e) };
   }
-}
+});
+
+export const certificateFacts = (secret: Secret | undefined): AuthorityFacts =>
+  secret === undefined ? { fingerprint: undefined, problem: 'missing' } : authorityFacts(secret);
 
 function secretProblem(
   secret: Secret | undefined,

@@ -61,6 +61,9 @@ const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
 const STEADY_MS = 10_000;
 
+/** Between two reports of how far the forming has come. */
+const SAY_MS = 1_000;
+
 /** Selects every object that we make, in all watched namespaces. */
 export const CHILD_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate`;
 
@@ -143,13 +146,14 @@ export class ClusterController {
       remembered: this.#remembered,
     };
     for (let step = 0; step < MAX_STEPS; step += 1) {
+      const began = performance.now();
       let observed = await observe(deps, cluster, spec, ctx.signal);
       let planned = planObjects(observed);
       if (planned.step === undefined) {
         observed = await withEtcd(deps, observed, ctx.signal);
         planned = plan(observed);
       }
-      if (planned.step === undefined) return this.#settle(observed, planned, ctx);
+      if (planned.step === undefined) return this.#settle(observed, planned, performance.now() - began, ctx);
       const { action, reason, message, event } = planned.step;
       ctx.log.info({ step: action, reason }, message);
       try {
@@ -166,9 +170,17 @@ export class ClusterController {
     throw new Error(`no plan settled within ${MAX_STEPS} steps`);
   }
 
-  async #settle(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<Outcome> {
-    await this.#say(o, planned, ctx);
-    if (o.identity !== undefined && o.identity.phase !== 'Formed') return { requeueAfterMs: FORMING_MS };
+  async #settle(o: Observed, planned: Plan, tookMs: number, ctx: ReconcileContext): Promise<Outcome> {
+    const forming = o.identity !== undefined && o.identity.phase !== 'Formed';
+    const news = planned.findings.some((f) => f.kind !== 'progress');
+    if (!forming || news || performance.now() - this.#statuses.writtenAt(o.cluster) > SAY_MS) {
+      await this.#say(o, planned, ctx);
+    }
+    // A look that took long says that the machine is busy: looking more often would only take from the members' share.
+    if (forming) {
+      const anybody = o.pods.some((p) => p.status?.podIP !== undefined);
+      return { requeueAfterMs: anybody ? Math.max(FORMING_MS, 4 * tookMs) : TROUBLED_MS };
+    }
     const healthy = o.quorum.read && o.members.every((m) => m.status !== undefined);
     return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };
   }

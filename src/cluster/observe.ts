@@ -15,6 +15,7 @@ import {
   type Pod,
   type PodDisruptionBudget,
   persistentVolumeClaims,
+  pods as podResource,
   type Secret,
   type Service,
   type StatefulSet,
@@ -31,6 +32,7 @@ import {
   IdentityError,
   recoverIdentity,
 } from './identity.ts';
+import { memoized } from './memo.ts';
 import type { AuthorityState, ChildState, Foreign, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
 import { observeEtcd } from './probe.ts';
@@ -81,14 +83,13 @@ export async function observe(
   const record = await readRecord(deps, cluster, spec, signal);
   const mine = (o: KubeObject): boolean => o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
   const claims = deps.own.current(persistentVolumeClaims, deps.stores.claims.list(namespace).filter(mine));
-  const pods = deps.stores.pods
-    .list(namespace)
+  const pods = deps.own
+    .current(podResource, deps.stores.pods.list(namespace))
     .filter((p) => mine(p) && p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
   const base = { now, cluster, spec, claims, pods, ...record };
-  const { identity } = record;
+  const { identity, files } = record;
   const silent = { read: false, clusterId: undefined, members: undefined, error: undefined };
   const nothing = {
-    files: undefined,
     authorities: [],
     secrets: [],
     children: [],
@@ -96,8 +97,7 @@ export async function observe(
     members: [],
     podsRefused: undefined,
   };
-  if (identity === undefined) return { ...base, ...nothing, quorum: silent };
-  const files = renderMemberFiles(identity, namespace);
+  if (identity === undefined || files === undefined) return { ...base, ...nothing, quorum: silent };
   const children = readChildren(deps, cluster, spec, identity);
   const authorities = await Promise.all(
     (['peer', 'client'] as const).map((side) => readAuthority(deps, cluster, side, signal)),
@@ -105,7 +105,7 @@ export async function observe(
   const needs = certificateNeeds(cluster, spec, identity, files);
   const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
   const obsolete = await readObsolete(deps, cluster, { children, secrets }, signal);
-  return { ...base, ...nothing, files, authorities, secrets, children, obsolete, quorum: silent };
+  return { ...base, ...nothing, authorities, secrets, children, obsolete, quorum: silent };
 }
 
 /** Adds what the members themselves say, and why pods are missing. */
@@ -119,7 +119,12 @@ export async function withEtcd(deps: ObserverDeps, o: Observed, signal: AbortSig
   return { ...o, ...etcd, podsRefused, now: new Date() };
 }
 
-type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered'>;
+type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered' | 'files'>;
+
+const recordOf = memoized((config: ConfigMap) => {
+  const identity = decodeIdentity(config);
+  return { identity, files: renderMemberFiles(identity, config.metadata.namespace as string) };
+});
 
 /** The cache may be behind: before anything is decided on a missing record, the ConfigMap and the claims are read live. */
 async function readRecord(
@@ -136,18 +141,18 @@ async function readRecord(
   let identityProblem: string | undefined;
   if (config !== undefined && configForeign === undefined) {
     try {
-      const identity = decodeIdentity(config);
+      const { identity, files } = recordOf(config);
       deps.remembered.set(uid, identity);
-      return { config, configForeign, identity, identityProblem, recovered: undefined };
+      return { config, configForeign, identity, identityProblem, recovered: undefined, files };
     } catch (e) {
       if (!(e instanceof IdentityError)) throw e;
       identityProblem = e.message;
     }
   }
+  const unknown = { config, configForeign, identity: undefined, identityProblem, files: undefined };
   const remembered = deps.remembered.get(uid);
   if (remembered !== undefined) {
-    const recovered = { kind: 'identity' as const, from: 'memory' as const, identity: remembered };
-    return { config, configForeign, identity: undefined, identityProblem, recovered };
+    return { ...unknown, recovered: { kind: 'identity', from: 'memory', identity: remembered } };
   }
   const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
   const claims = await deps.client.list(
@@ -155,8 +160,7 @@ async function readRecord(
     { namespace: ref.namespace, labelSelector },
     { signal },
   );
-  const recovered = recoverIdentity(cluster.metadata.name, claims, formationOf(spec));
-  return { config, configForeign, identity: undefined, identityProblem, recovered };
+  return { ...unknown, recovered: recoverIdentity(cluster.metadata.name, claims, formationOf(spec)) };
 }
 
 async function readAuthority(

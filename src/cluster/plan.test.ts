@@ -57,8 +57,14 @@ const status = (i: number): MemberStatus =>
     errors: [],
   }) as unknown as MemberStatus;
 
-const pod = (i: number, genesis = identity.genesis): Pod => ({
-  metadata: { name: `orders-${i}`, namespace: 'shop', uid: `p${i}`, annotations: { [ANNOTATIONS.genesis]: genesis } },
+/** Told of these files just now, as soon as they are sealed. */
+const pod = (i: number, genesis = identity.genesis, uri = ''): Pod => ({
+  metadata: {
+    name: `orders-${i}`,
+    namespace: 'shop',
+    uid: `p${i}`,
+    annotations: { [ANNOTATIONS.genesis]: genesis, [ANNOTATIONS.files]: `${uri.slice(-16)}@${now.getTime()}` },
+  },
   status: { podIP: `198.18.64.${i}` },
 });
 
@@ -120,7 +126,7 @@ function observed(over: Partial<Observed> & { phase?: Identity['phase'] } = {}):
     children: id === undefined ? [] : [...marked, same(renderStatefulSet(cluster, id))],
     obsolete: [],
     claims: [],
-    pods: [0, 1, 2].map((i) => pod(i)),
+    pods: [0, 1, 2].map((i) => pod(i, identity.genesis, files?.uri)),
     podsRefused: undefined,
     members,
     quorum: {
@@ -368,7 +374,18 @@ const rows: Row[] = [
   },
   {
     sentence: 'pods that may not have the sealed files are made to look again',
+    seen: observed({ phase: 'Sealing', members: wrongFiles, now: new Date(now.getTime() + 2_000) }),
+    action: 'RefreshMounts',
+  },
+  {
+    sentence: 'nobody is bothered again so soon',
     seen: observed({ phase: 'Sealing', members: wrongFiles }),
+    finding: 'Sealing',
+    kind: 'progress',
+  },
+  {
+    sentence: 'as soon as the files are sealed every kubelet is told, before anybody is asked',
+    seen: observed({ phase: 'Sealing', pods: [0, 1, 2].map((i) => pod(i)), members: [] }),
     action: 'RefreshMounts',
   },
   {

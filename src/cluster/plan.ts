@@ -9,7 +9,7 @@ import { authorityRule, certificateRule } from './rules/certificates.ts';
 import { childrenRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
-import { sealRule, stalePodRule } from './rules/seal.ts';
+import { nudgeRule, sealRule, stalePodRule } from './rules/seal.ts';
 import { unsupportedRule } from './rules/unsupported.ts';
 
 /** One thing to do. `reason` and `message` reach the log and, where `event` is set, an Event of the cluster. */
@@ -65,6 +65,7 @@ const OBJECT_RULES: readonly Rule[] = [
   statefulSetRule,
   obsoleteRule,
   stalePodRule,
+  nudgeRule,
 ];
 const MEMBER_RULES: readonly Rule[] = [sealRule, unsupportedRule, healthRule];
 

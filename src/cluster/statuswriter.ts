@@ -10,10 +10,15 @@ import type { Key } from '../runtime/manager.ts';
 export class StatusWriter {
   readonly #client: KubeClient;
   /** Last status we wrote, by cluster: the cache may still show the one before. */
-  readonly #written = new Map<string, { uid: string; status: EtcdClusterStatus; version: string }>();
+  readonly #written = new Map<string, { uid: string; status: EtcdClusterStatus; version: string; at: number }>();
 
   constructor(client: KubeClient) {
     this.#client = client;
+  }
+
+  /** When this cluster's status was last written, in milliseconds of the monotonic clock; 0 if not by this process. */
+  writtenAt(cluster: EtcdCluster): number {
+    return this.#written.get(`${cluster.metadata.namespace}/${cluster.metadata.name}`)?.at ?? 0;
   }
 
   /** True when something was written. */
@@ -34,7 +39,8 @@ export class StatusWriter {
       status: wanted,
     } as EtcdCluster;
     const answer = await this.#client.apply(etcdClusters, object, { subresource: 'status', force: true, signal });
-    this.#written.set(key, { uid: uid as string, status: wanted, version: answer.metadata.resourceVersion ?? '0' });
+    const version = answer.metadata.resourceVersion ?? '0';
+    this.#written.set(key, { uid: uid as string, status: wanted, version, at: performance.now() });
     return true;
   }
 

@@ -6,8 +6,8 @@ export type KeyBits = 2048 | 3072;
 
 const SIZES: readonly KeyBits[] = [2048, 3072];
 
-/** Quiet time, in milliseconds, before the pool spends processor time on its own account. */
-const QUIET_MS = 250;
+/** Quiet time, in milliseconds, before the pool spends processor time on its own account: members are starting then. */
+const QUIET_MS = 3_000;
 
 /** A new RSA private key, PKCS#8 PEM. Runs on the thread pool: 40 to 500 ms of another core, none of the event loop. */
 export function generateKey(bits: KeyBits): Promise<string> {
@@ -28,13 +28,14 @@ export function generateKey(bits: KeyBits): Promise<string> {
 
 /**
  * Keys made in advance. `take` hands out a ready key at once, or generates one when none is ready: it never waits for
- * the pool. The pool refills one key at a time, and only when nobody has taken a key for a quarter of a second.
+ * the pool. The pool refills one key at a time, and only when nobody has taken a key for three seconds.
  */
 export class KeyPool {
   readonly #target: Readonly<Record<KeyBits, number>>;
   readonly #keys: Record<KeyBits, string[]> = { 2048: [], 3072: [] };
   readonly #quietMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #taken = performance.now();
   #busy = false;
   #closed = false;
 
@@ -52,6 +53,7 @@ export class KeyPool {
 
   async take(bits: KeyBits): Promise<string> {
     const key = this.#keys[bits].shift();
+    this.#taken = performance.now();
     this.#schedule();
     return key ?? (await generateKey(bits));
   }
@@ -66,11 +68,11 @@ export class KeyPool {
     return SIZES.find((bits) => this.#keys[bits].length < this.#target[bits]);
   }
 
-  /** Restarts the quiet time: a burst of takes has the cores for itself. */
+  /** Waits for the end of the quiet time: a burst of takes has the cores for itself. */
   #schedule(): void {
     if (this.#closed || this.#missing() === undefined) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#refill(), this.#quietMs);
+    this.#timer = setTimeout(() => this.#refill(), Math.max(0, this.#taken + this.#quietMs - performance.now()));
     this.#timer.unref();
   }
 

@@ -3,6 +3,7 @@
 import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
 import { claimIdentity } from '../identity.ts';
+import { memoized } from '../memo.ts';
 import type { ChildState, Observed } from '../observed.ts';
 import type { Finding, Ruling } from '../plan.ts';
 import { foreignRuling } from './foreign.ts';
@@ -14,12 +15,12 @@ const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.des
 const isMarked = (c: ChildState): boolean => c.live !== undefined && claimIdentity(c.live) !== undefined;
 
 /** Path of the first difference; for claims only what identifies them, since their spec is the provisioner's and ours to grow. */
-function childDrift(c: ChildState): string | undefined {
+const childDrift = memoized((c: ChildState): string | undefined => {
   if (c.live === undefined) return 'missing';
   const { kind: _kind, apiVersion: _version, ...desired } = c.child.desired;
   if (!isClaim(c)) return drift(desired, c.live, c.child.closed);
   return drift({ metadata: desired.metadata }, c.live);
-}
+});
 
 /** True when the child may and must be written now. */
 export function wantsWrite(o: Observed, c: ChildState): boolean {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules from the first start of the members to the proof that none of them can ever start empty again.
 import { ANNOTATIONS } from '../../api/names.ts';
+import type { Pod } from '../../runtime/resources.ts';
 import { claimIdentity } from '../identity.ts';
 import type { Observed } from '../observed.ts';
-import type { Ruling } from '../plan.ts';
+import type { Ruling, Step } from '../plan.ts';
 import { diagnose } from './diagnose.ts';
 
 /** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
@@ -76,18 +77,36 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
   metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
 });
 
-/** A change of the pod makes the kubelet look at its volumes at once instead of within a minute. */
+/** Right after the sealed files are written, before anybody is asked: each kubelet is told of them once. */
+export function nudgeRule(o: Observed): Ruling | undefined {
+  if (o.identity?.phase !== 'Sealing') return undefined;
+  const untold = o.pods.filter((p) => p.metadata.deletionTimestamp === undefined && toldOf(o, p) === undefined);
+  return untold.length === 0 ? undefined : { step: nudge(o, untold) };
+}
+
 function refresh(o: Observed, unproven: readonly string[]): Ruling {
-  const hash = (o.files?.uri ?? '').slice(-16);
   const due = o.pods.filter((p) => {
     if (!unproven.includes(p.metadata.name) || p.metadata.deletionTimestamp !== undefined) return false;
-    const [seen, at] = (p.metadata.annotations?.[ANNOTATIONS.files] ?? '').split('@');
-    return seen !== hash || o.now.getTime() - Number(at) > NUDGE_AGAIN_MS;
+    return o.now.getTime() - (toldOf(o, p) ?? 0) > NUDGE_AGAIN_MS;
   });
+  if (due.length > 0) return { step: nudge(o, due) };
   const message = `waiting for ${unproven.join(', ')} to serve with the sealed files`;
-  if (due.length === 0) return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
-  const value = `${hash}@${o.now.getTime()}`;
-  return { step: { action: 'RefreshMounts', pods: due, value, reason: 'MountsRefreshed', message } };
+  return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
+}
+
+const filesHash = (o: Observed): string => (o.files?.uri ?? '').slice(-16);
+
+/** When the pod's kubelet was told of the present files, in milliseconds since the epoch. */
+function toldOf(o: Observed, pod: Pod): number | undefined {
+  const [told, at] = (pod.metadata.annotations?.[ANNOTATIONS.files] ?? '').split('@');
+  return told === filesHash(o) ? Number(at) : undefined;
+}
+
+/** A change of the pod makes the kubelet look at its volumes at once instead of within a minute. */
+function nudge(o: Observed, due: readonly Pod[]): Step {
+  const value = `${filesHash(o)}@${o.now.getTime()}`;
+  const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} that the files are sealed`;
+  return { action: 'RefreshMounts', pods: due, value, reason: 'MountsRefreshed', message };
 }
 
 /** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */
