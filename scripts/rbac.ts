@@ -21,7 +21,7 @@ export interface Grant {
 
 const ours = 'etcd.quorate.dev';
 
-/** Never `list` or `watch` of Secrets, no `deletecollection`, no wildcard: `test/unit/chart.test.ts` holds this. */
+/** Never `list` or `watch` of Secrets, no `deletecollection`, no wildcard: `test/unit/rbac.test.ts` holds this. */
 export const grants: Grant[] = [
   {
     scope: 'watched',
@@ -80,7 +80,7 @@ export const grants: Grant[] = [
     group: '',
     resources: ['configmaps'],
     verbs: ['get', 'list', 'watch', 'create', 'update'],
-    why: 'identity record, written by compare-and-set; job settings',
+    why: 'identity record, written by compare-and-set',
   },
   {
     scope: 'watched',

@@ -28,6 +28,11 @@ describe('mergeConditions', () => {
       ['Available', 'Other', 'then'],
     ]);
   });
+
+  it('makes one line of a message, whatever a pod wrote into it', () => {
+    const [merged] = mergeConditions([], [{ ...draft('Ready', 'False'), message: 'it exits:\n\u001b[2Jok' }], at);
+    expect(merged?.message).toBe('it exits: [2Jok');
+  });
 });
 
 const rows: [string, Condition[], string | undefined][] = [

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conditions: merging them so that transition times mean something, and checking that they keep the kstatus contract.
 import type { KubeObject } from './json.ts';
+import { oneLine } from './text.ts';
 
 export interface Condition {
   type: string;
@@ -15,7 +16,7 @@ export interface Condition {
 /** The server refuses longer messages. */
 const MAX_MESSAGE = 32_768;
 
-/** Keeps a transition time while the status stays the same, drops types that are absent from `next`, keeps its order. */
+/** Keeps a transition time while the status stays the same, drops types that are absent from `next`, keeps its order. Messages are one line. */
 export function mergeConditions(
   previous: readonly Condition[],
   next: readonly Omit<Condition, 'lastTransitionTime'>[],
@@ -25,7 +26,7 @@ export function mergeConditions(
     const before = previous.find((p) => p.type === c.type);
     const lastTransitionTime =
       before?.status === c.status ? before.lastTransitionTime : `${now.toISOString().slice(0, 19)}Z`;
-    return { ...c, message: c.message.slice(0, MAX_MESSAGE), lastTransitionTime };
+    return { ...c, message: oneLine(c.message).slice(0, MAX_MESSAGE), lastTransitionTime };
   });
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { KubeClient } from './client.ts';
 import type { KubeObject } from './json.ts';
 import { type Event, events } from './resources.ts';
+import { firstBytes, oneLine } from './text.ts';
 
 export interface EventDraft {
   readonly type: 'Normal' | 'Warning';
@@ -19,17 +20,26 @@ const QUIET_MS = 600_000;
 const MAX_NOTE = 1_000;
 const MAX_REMEMBERED = 2_000;
 
+export interface EventRecorderOptions {
+  readonly client: Pick<KubeClient, 'create'>;
+  readonly log: Logger;
+  readonly controller: string;
+  readonly instance: string;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
 export class EventRecorder {
-  readonly #o: { client: KubeClient; log: Logger; controller: string; instance: string };
+  readonly #o: EventRecorderOptions;
   readonly #recent = new Map<string, number>();
 
-  constructor(o: { client: KubeClient; log: Logger; controller: string; instance: string }) {
+  constructor(o: EventRecorderOptions) {
     this.#o = o;
   }
 
   emit(regarding: KubeObject, draft: EventDraft): void {
     const key = [regarding.metadata.uid, draft.reason, draft.message].join('\n');
-    const now = performance.now();
+    const now = (this.#o.now ?? performance.now.bind(performance))();
     if (now - (this.#recent.get(key) ?? Number.NEGATIVE_INFINITY) < QUIET_MS) return;
     this.#recent.delete(key);
     this.#recent.set(key, now);
@@ -49,15 +59,8 @@ export class EventRecorder {
       type: draft.type,
       reason: draft.reason,
       action: draft.action,
-      note: firstBytes(draft.message, MAX_NOTE),
+      note: firstBytes(oneLine(draft.message), MAX_NOTE),
       regarding: { apiVersion: regarding.apiVersion, kind: regarding.kind, namespace, name, uid, resourceVersion },
     };
   }
-}
-
-/** The beginning of a text that takes at most so many bytes, without a torn character at its end. */
-export function firstBytes(text: string, limit: number): string {
-  const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= limit) return text;
-  return new TextDecoder().decode(bytes.subarray(0, limit), { stream: true });
 }

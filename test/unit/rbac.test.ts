@@ -27,6 +27,7 @@ describe('the table of grants', () => {
     'pods/exec',
     'pods/attach',
     'pods/portforward',
+    'serviceaccounts',
     'serviceaccounts/token',
     'nodes',
     'nodes/proxy',
@@ -39,6 +40,13 @@ describe('the table of grants', () => {
     'customresourcedefinitions',
   ])('never touches %s', (resource) => {
     expect(resources).not.toContain(resource);
+  });
+
+  it('aggregates to view and edit nothing but our own kinds: whoever may write ours gains nothing else', () => {
+    const groups = [...aggregated.view, ...aggregated.edit].map(({ group }) => group);
+    expect(new Set(groups)).toEqual(new Set(['etcd.quorate.dev']));
+    expect(aggregated.edit.flatMap((grant) => grant.resources)).not.toContain('etcdclusters/status');
+    expect(aggregated.view.flatMap((grant) => grant.verbs).toSorted()).toEqual(['get', 'list', 'watch']);
   });
 
   it('names no resource twice in one scope', () => {

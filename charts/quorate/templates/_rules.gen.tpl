@@ -37,7 +37,7 @@
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch]
-# identity record, written by compare-and-set; job settings
+# identity record, written by compare-and-set
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, update]

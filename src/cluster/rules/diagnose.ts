@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds out why a member does not start, from what Kubernetes says of its pod.
 import type { Pod } from '../../runtime/resources.ts';
+import { oneLine } from '../../runtime/text.ts';
 import type { Observed } from '../observed.ts';
 import type { Finding } from '../plan.ts';
 
@@ -12,7 +13,7 @@ const IMAGE_TROUBLE = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImage
 /** The first thing that keeps a member from starting; blocked once it has lasted. */
 export function diagnose(o: Observed): Finding | undefined {
   if (o.podsRefused !== undefined) {
-    const message = `pods cannot be created: ${oneLine(o.podsRefused)}; change the policy or quota of the namespace, or spec.pods.resources`;
+    const message = `pods cannot be created: ${brief(o.podsRefused)}; change the policy or quota of the namespace, or spec.pods.resources`;
     return { kind: 'blocked', reason: 'PodsRefused', message };
   }
   for (const pod of [...o.pods].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))) {
@@ -23,13 +24,13 @@ export function diagnose(o: Observed): Finding | undefined {
 }
 
 const since = (time: unknown, now: Date): number => (typeof time === 'string' ? now.getTime() - Date.parse(time) : 0);
-const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 400);
+const brief = (text: string): string => oneLine(text).slice(0, 400);
 const kindAfter = (ms: number): Finding['kind'] => (ms > GRACE_MS ? 'blocked' : 'progress');
 
 function unscheduled(pod: Pod, { now, claims }: Observed): Finding | undefined {
   const c = pod.status?.conditions?.find((x) => x.type === 'PodScheduled' && x.status === 'False');
   if (c === undefined) return undefined;
-  const text = oneLine(c.message ?? c.reason ?? '');
+  const text = brief(c.message ?? c.reason ?? '');
   const storage = /storageclass|persistentvolumeclaim|volume/i.test(text);
   const remedy = storage
     ? 'create the StorageClass, free storage, or correct spec.storage'
@@ -57,7 +58,7 @@ function waiting(pod: Pod, now: Date): Finding | undefined {
   const reason = status?.state?.waiting?.reason;
   const kind = kindAfter(since(pod.metadata.creationTimestamp, now));
   if (reason !== undefined && IMAGE_TROUBLE.has(reason)) {
-    const message = `pod ${pod.metadata.name} cannot get its image ${status?.image ?? ''}: ${oneLine(status?.state?.waiting?.message ?? reason)}; correct spec.image or spec.version`;
+    const message = `pod ${pod.metadata.name} cannot get its image ${status?.image ?? ''}: ${brief(status?.state?.waiting?.message ?? reason)}; correct spec.image or spec.version`;
     return { kind, reason: 'ImageUnavailable', message };
   }
   if (reason === 'CrashLoopBackOff' || reason === 'RunContainerError' || reason === 'CreateContainerConfigError') {
@@ -65,7 +66,7 @@ function waiting(pod: Pod, now: Date): Finding | undefined {
     return {
       kind,
       reason: 'MemberCrashing',
-      message: `pod ${pod.metadata.name} does not stay up: ${oneLine(lastLine(text))}`,
+      message: `pod ${pod.metadata.name} does not stay up: ${brief(lastLine(text))}`,
     };
   }
   return undefined;
