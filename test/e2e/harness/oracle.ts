@@ -8,7 +8,8 @@ import { describeRequest, type ProxyListener } from '../../testbed/proxy/client.
 import type { Recording } from '../../testbed/recorder/client.ts';
 import { clientName, waitAvailable } from './cluster.ts';
 import type { Environment } from './environment.ts';
-import type { Kube } from './kube.ts';
+import { etcdctl } from './etcdctl.ts';
+import type { Kube, WatchedEvent } from './kube.ts';
 import { until } from './until.ts';
 
 /** Collects every status that is written in these namespaces, and judges each. */
@@ -21,14 +22,14 @@ export class StatusWatch {
     this.namespaces = new Set(namespaces);
   }
 
-  start(kube: Kube): void {
+  /** `see` is told of every event too. */
+  start(kube: Kube, see: (event: WatchedEvent<EtcdCluster>) => void): void {
     for (const namespace of this.namespaces) {
-      void kube.watch(
-        etcdClusters,
-        namespace,
-        ({ type, object }) => type !== 'DELETED' && this.judge(object),
-        this.stopped.signal,
-      );
+      const receive = (event: WatchedEvent<EtcdCluster>) => {
+        if (event.type !== 'DELETED') this.judge(event.object);
+        see(event);
+      };
+      void kube.watch(etcdClusters, namespace, receive, this.stopped.signal);
     }
   }
 
@@ -76,25 +77,51 @@ export interface Settling {
   statuses: StatusWatch;
   /** The operator's side of the proxy, if it has one: then it must also fall silent. */
   proxy?: ProxyListener;
-  /** A recording that ran during the scenario; without it a short one is made now. */
-  recording?: Recording;
+  /** Those that ran during the scenario; without any a short one is made now. */
+  recordings: Recording[];
   /** How long the operator must stay without a write, in milliseconds; default 5000. */
   idleMs?: number;
 }
 
 /** Throws unless: available, nothing acknowledged missing, all members equal, every status lawful, no more writes. */
 export async function settle(namespace: string, name: string, settling: Settling): Promise<EtcdCluster> {
-  const { environment, statuses, proxy, idleMs = 5000 } = settling;
+  const { environment, statuses, proxy, recordings, idleMs = 5000 } = settling;
   const seen = await waitAvailable(environment.kube, namespace, name);
-  const recording = settling.recording ?? (await record(environment, namespace, name));
-  await recording.acknowledged(20, 30_000);
-  await recording.stop();
-  const verdict = await recording.verify();
-  await recording.close();
-  const problems = [...verdict.problems, ...statuses.problems(namespace)];
+  if (recordings.length === 0) recordings.push(await record(environment, namespace, name));
+  await Promise.all(recordings.map((recording) => recording.acknowledged(5, 30_000)));
+  const verdicts = await Promise.all(recordings.map(judge));
+  const problems = [...verdicts.flat(), ...statuses.problems(namespace)];
   if (problems.length > 0) throw new Error(`${namespace}/${name} did not stay sound:\n${problems.join('\n')}`);
   if (proxy) await quiet(proxy, namespace, idleMs);
   return seen;
+}
+
+/** Ends a recording. Sentences on what is missing or differs; none if all is well. */
+export async function judge(recording: Recording): Promise<string[]> {
+  await recording.stop();
+  const { problems } = await recording.verify();
+  await recording.close();
+  return problems;
+}
+
+/**
+ * For clusters that lost members for good, whose hashes nobody can compare: ends the recording, and returns a sentence
+ * unless the given members alone hold what was acknowledged. `consistency`: `s` asks a member for what it has itself.
+ */
+export async function survives(
+  environment: Environment,
+  object: EtcdCluster,
+  recording: Recording,
+  { members, consistency }: { members: readonly string[]; consistency: 'l' | 's' },
+): Promise<true | string> {
+  const { acknowledged, attempted } = await recording.stop();
+  const args = ['get', `recorder/${recording.id}/`, '--prefix', '--keys-only', `--consistency=${consistency}`];
+  const { namespace = '', name } = object.metadata;
+  const text = await etcdctl(environment, { namespace, name }, [...args, '--command-timeout=5s'], members);
+  const stored = text.split('\n').filter((line) => line.startsWith('recorder/')).length;
+  // A write of unknown outcome may be there too.
+  const sound = acknowledged > 0 && stored >= acknowledged && stored <= attempted;
+  return sound || `${members.join(', ')}: ${stored} of ${acknowledged} acknowledged writes (${attempted} attempted)`;
 }
 
 /** Waits until the operator has written nothing to a namespace for `idleMs` milliseconds. */

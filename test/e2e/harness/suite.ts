@@ -13,6 +13,7 @@ import { keepEvidence } from './failures.ts';
 import type { Kube } from './kube.ts';
 import { Operator, type OperatorOptions } from './operator.ts';
 import { record, StatusWatch, settle } from './oracle.ts';
+import { Recordings } from './recordings.ts';
 import { e2eLabel } from './release.ts';
 import { namespaces as namespaceKind } from './resources.ts';
 
@@ -29,9 +30,11 @@ export interface Suite {
   readonly namespaces: string[];
   /** Creates the cluster and waits until it is available. */
   available(object: EtcdCluster, within?: number): Promise<EtcdCluster>;
-  /** Starts a recording client. */
+  /** Starts a recording client beside the slow one that every available cluster has. */
   record(object: EtcdCluster, rate?: number): Promise<Recording>;
-  /** The final oracle. */
+  /** The recording that began when the cluster became available; from now on the test answers for the cluster. */
+  handOver(object: EtcdCluster): Promise<Recording>;
+  /** The final oracle. What no test settles or is handed over is judged after the last test of the file. */
   settle(object: EtcdCluster, recording?: Recording): Promise<EtcdCluster>;
 }
 
@@ -58,7 +61,13 @@ class RunningSuite implements Suite {
   namespaces: string[] = [];
   private readonly options: OperatorOptions;
   private running:
-    | { environment: Environment; operator: Operator; statuses: StatusWatch; listener?: ProxyListener }
+    | {
+        environment: Environment;
+        operator: Operator;
+        statuses: StatusWatch;
+        recordings: Recordings;
+        listener?: ProxyListener;
+      }
     | undefined;
 
   constructor(options: OperatorOptions) {
@@ -91,13 +100,21 @@ class RunningSuite implements Suite {
     return record(this.environment, object.metadata.namespace ?? '', object.metadata.name, rate);
   }
 
-  settle(object: EtcdCluster, recording?: Recording): Promise<EtcdCluster> {
-    const { environment: env, statuses, listener } = this.parts;
-    return settle(object.metadata.namespace ?? '', object.metadata.name, {
+  async handOver(object: EtcdCluster): Promise<Recording> {
+    const recording = await this.parts.recordings.take(object);
+    if (!recording) throw new Error(`the recording of ${object.metadata.name} was taken before`);
+    return recording;
+  }
+
+  async settle(object: EtcdCluster, recording?: Recording): Promise<EtcdCluster> {
+    const { environment: env, statuses, recordings, listener } = this.parts;
+    const { namespace = '', name } = object.metadata;
+    await waitAvailable(env.kube, namespace, name);
+    return settle(namespace, name, {
       environment: env,
       statuses,
+      recordings: [await recordings.take(object), recording].filter((found) => found !== undefined),
       ...(listener ? { proxy: listener } : {}),
-      ...(recording ? { recording } : {}),
     });
   }
 
@@ -109,17 +126,19 @@ class RunningSuite implements Suite {
     const listener = this.options.proxy ? await env.proxy.listen(slug, { bodies: true }) : undefined;
     const operator = new Operator(env, slug, this.namespaces, this.options, listener);
     const statuses = new StatusWatch(this.namespaces);
-    this.running = { environment: env, operator, statuses, ...(listener ? { listener } : {}) };
-    statuses.start(env.kube);
+    const recordings = new Recordings(env);
+    this.running = { environment: env, operator, statuses, recordings, ...(listener ? { listener } : {}) };
+    statuses.start(env.kube, (event) => recordings.see(event));
     await operator.install();
   }
 
   async stop(): Promise<void> {
     if (!this.running) return;
-    const { environment: env, operator, statuses, listener } = this.running;
-    statuses.stop();
+    const { environment: env, operator, statuses, recordings, listener } = this.running;
     await listener?.clearRules();
     await listener?.up();
+    const problems = await recordings.problems();
+    statuses.stop();
     // The operator stays until its clusters are gone: one that deletes claims has a finalizer.
     const names = this.namespaces.map((name) => deleteClusters(env.kube, name));
     await Promise.allSettled(names);
@@ -127,6 +146,7 @@ class RunningSuite implements Suite {
     await listener?.close();
     await Promise.all([...this.namespaces, operator.namespace].map((name) => env.kube.delete(namespaceKind, { name })));
     await disconnect(env);
+    if (problems.length > 0) throw new Error(`not sound after the last test:\n${problems.join('\n')}`);
   }
 
   private get parts() {
