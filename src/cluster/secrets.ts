@@ -3,8 +3,8 @@
 import type { KubeClient } from '../runtime/client.ts';
 import { type Secret, secrets } from '../runtime/resources.ts';
 
-/** Just under five minutes: whatever happens to a Secret is seen within that time. */
-const MAX_AGE_MS = 295_000;
+/** With a pass every ten seconds, whatever happens to a Secret is seen within five minutes. */
+const MAX_AGE_MS = 285_000;
 
 export class SecretReader {
   readonly #client: KubeClient;

@@ -48,8 +48,8 @@ function policy(cluster: EtcdCluster, name: string, ingress: NonNullable<Network
 
 /**
  * Peers only among members; clients only from the operator, backup Jobs and the pods that the spec names (without any
- * named: pods of the namespace that carry the label `etcd.quorate.dev/client: <cluster>`); metrics for the operator
- * and for whoever may be a client.
+ * named: pods of the namespace that carry the label `etcd.quorate.dev/client: <cluster>`); metrics only for the
+ * operator.
  */
 export function renderNetworkPolicies(
   cluster: EtcdCluster,

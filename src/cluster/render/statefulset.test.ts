@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every member pod promises: probes that do not lie, spread, restricted rights, a graceful end.
+import { describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../../api/cluster.ts';
+import { effectiveSpec } from '../../api/effective.ts';
+import { drawIdentity, formationOf } from '../identity.ts';
+import { renderClaims, renderStatefulSet } from './statefulset.ts';
+
+const members = { 'etcd.quorate.dev/cluster': 'orders', 'app.kubernetes.io/component': 'member' };
+
+function rendered(spec: Partial<EtcdCluster['spec']> = {}) {
+  const cluster = {
+    metadata: { name: 'orders', namespace: 'shop', uid: 'u1' },
+    spec: { replicas: 3, version: '3.6.16', storage: { size: '1Gi' }, ...spec },
+  } as EtcdCluster;
+  const made = effectiveSpec(cluster);
+  if (!made.ok) throw new Error(`${made.field}: ${made.message}`);
+  const identity = drawIdentity('orders', formationOf(made.spec));
+  const set = renderStatefulSet(cluster, identity).desired.spec;
+  const pod = set?.template.spec;
+  return {
+    identity,
+    set,
+    pod,
+    etcd: pod?.containers[0],
+    claims: renderClaims(cluster, identity).map((c) => c.desired),
+  };
+}
+
+const { set, pod, etcd, claims, identity } = rendered();
+const seconds = (p: { periodSeconds?: number; failureThreshold?: number } | undefined) =>
+  (p?.periodSeconds ?? 0) * (p?.failureThreshold ?? 0);
+
+describe('probes', () => {
+  it('ask the metrics listener over plain http, where no certificate can be in the way', () => {
+    for (const p of [etcd?.startupProbe, etcd?.livenessProbe, etcd?.readinessProbe])
+      expect(p?.httpGet).toMatchObject({ port: 2381, scheme: 'HTTP' });
+  });
+
+  it('liveness never needs a quorum: /livez does not read, and it is patient', () => {
+    expect(etcd?.livenessProbe?.httpGet?.path).toBe('/livez');
+    expect(seconds(etcd?.livenessProbe)).toBeGreaterThanOrEqual(60);
+  });
+
+  it('readiness is serializable: without a quorum, and with another member’s alarm, a member stays ready', () => {
+    const url = new URL(etcd?.readinessProbe?.httpGet?.path ?? '', 'http://member');
+    expect(url.pathname).toBe('/readyz');
+    expect(url.searchParams.getAll('exclude').toSorted()).toEqual(['data_corruption', 'linearizable_read']);
+  });
+
+  it('startup leaves an hour to replay a log, and notices the start within a second', () => {
+    expect(etcd?.startupProbe).toMatchObject({ httpGet: { path: '/livez' }, periodSeconds: 1 });
+    expect(seconds(etcd?.startupProbe)).toBeGreaterThanOrEqual(3600);
+  });
+});
+
+describe('placement', () => {
+  it('members prefer different nodes and zones, and never insist: seven fit on three nodes', () => {
+    const anti = pod?.affinity?.podAntiAffinity;
+    expect(anti?.requiredDuringSchedulingIgnoredDuringExecution).toBeUndefined();
+    const [term] = anti?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+    expect(term?.podAffinityTerm).toEqual({
+      labelSelector: { matchLabels: members },
+      topologyKey: 'kubernetes.io/hostname',
+    });
+    expect(pod?.topologySpreadConstraints).toEqual([
+      {
+        maxSkew: 1,
+        topologyKey: 'topology.kubernetes.io/zone',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: members },
+      },
+    ]);
+  });
+
+  it('what the user says of placement is taken', () => {
+    const pods = {
+      nodeSelector: { disk: 'ssd' },
+      tolerations: [{ key: 'etcd', operator: 'Exists' as const }],
+      priorityClassName: 'high',
+      topologySpreadConstraints: [],
+    };
+    expect(rendered({ pods }).pod).toMatchObject(pods);
+  });
+
+  it('the user’s affinity to nodes leaves the spread of members alone', () => {
+    const nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } };
+    const { affinity } = rendered({ pods: { affinity: { nodeAffinity } } }).pod ?? {};
+    expect(affinity).toMatchObject({ nodeAffinity });
+    expect(affinity?.podAntiAffinity).toEqual(pod?.affinity?.podAntiAffinity);
+  });
+});
+
+describe('rights', () => {
+  it('the pod is restricted: numeric user, default seccomp, nothing of the node, no token', () => {
+    expect(pod).toMatchObject({
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      hostNetwork: false,
+      hostPID: false,
+      hostIPC: false,
+      initContainers: [],
+    });
+    expect(pod?.securityContext?.runAsUser).toBeGreaterThan(0);
+    expect(pod?.securityContext?.fsGroup).toBe(pod?.securityContext?.runAsGroup);
+  });
+
+  it('the one container can neither gain rights nor write outside its volume', () => {
+    expect(pod?.containers).toHaveLength(1);
+    expect(etcd?.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    expect(etcd?.volumeMounts?.filter((m) => m.readOnly !== true).map((m) => m.name)).toEqual(['data']);
+  });
+
+  it('labels of the user come beside those that the cluster is found by', () => {
+    const template = rendered({ pods: { labels: { team: 'payments' } } }).set?.template;
+    expect(template?.metadata?.labels).toMatchObject({ ...members, team: 'payments' });
+  });
+});
+
+describe('the StatefulSet', () => {
+  it('starts all members at once, restarts none by itself, and never deletes a claim', () => {
+    expect(set).toMatchObject({
+      replicas: 3,
+      serviceName: 'orders-members',
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'OnDelete' },
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+      selector: { matchLabels: members },
+    });
+  });
+
+  it('gives a member half a minute to hand over and end', () => {
+    expect(pod?.terminationGracePeriodSeconds).toBe(30);
+  });
+
+  it('starts etcd with its own file and nothing else, and keeps its last words', () => {
+    expect(etcd?.command).toEqual(['etcd', '--config-file=/etc/etcd/conf/$(POD_NAME).yaml']);
+    expect(etcd).not.toHaveProperty('args');
+    expect(etcd?.terminationMessagePolicy).toBe('FallbackToLogsOnError');
+  });
+
+  it('a digest pins the image, else the version names it', () => {
+    const digest = `sha256:${'a'.repeat(64)}`;
+    expect(etcd?.image).toBe('gcr.io/etcd-development/etcd:v3.6.16');
+    expect(rendered({ image: { digest } }).etcd?.image).toBe(`gcr.io/etcd-development/etcd@${digest}`);
+  });
+
+  it('claims are one per member, say whose data they hold, and have no owner', () => {
+    expect(claims.map((c) => c.metadata.name)).toEqual(['data-orders-0', 'data-orders-1', 'data-orders-2']);
+    for (const [i, { metadata }] of claims.entries()) {
+      expect(metadata.ownerReferences).toBeUndefined();
+      expect(metadata.annotations).toMatchObject({
+        'etcd.quorate.dev/genesis': identity.genesis,
+        'etcd.quorate.dev/incarnation': identity.members[i]?.incarnation,
+      });
+      expect(metadata.annotations).not.toHaveProperty('etcd.quorate.dev/formed');
+    }
+  });
+});
