@@ -21,6 +21,8 @@ export interface ReconcileContext {
   readonly reconcileId: string;
   /** 1 for the first try since the last success. */
   readonly attempt: number;
+  /** A kind that may not be watched in this namespace, in the words of the API server: what is known of it grows old. */
+  readonly refused: string | undefined;
 }
 
 /** When to look again without being told; undefined: only on a change or the resync. */
@@ -57,6 +59,8 @@ export interface ControllerOptions {
   readonly timeoutMs?: number;
   readonly sources: readonly Source[];
   reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome>;
+  /** Instead of a reconcile while `ctx.refused` keeps the namespace from being known at all: to say so. */
+  blind?(key: Key, ctx: ReconcileContext): Promise<void>;
 }
 
 /** What the controller needs of its surroundings. */
@@ -67,10 +71,14 @@ export interface Surroundings {
   readonly signal: AbortSignal;
   /** Whether the caches show a namespace completely; before that nothing in it is looked at. */
   readonly known: (namespace: string) => boolean;
+  /** Why a namespace may not be seen; undefined while it may. */
+  readonly refused: (namespace: string) => string | undefined;
 }
 
 const WORKERS = 4;
 const TIMEOUT_MS = 300_000;
+/** A run that was told to end and has not by then never will: its worker is lost. */
+const LOST_MS = 60_000;
 
 const encode = (k: Key): string => `${k.namespace}/${k.name}`;
 const decode = (text: string): Key => {
@@ -107,9 +115,18 @@ export class Controller {
     return this.#queue.depth;
   }
 
+  /** A run that does not end although its time is over; only a new process helps. */
+  get stuck(): string | undefined {
+    const { key, ms } = this.#queue.longest ?? { key: '', ms: 0 };
+    if (ms < (this.#o.timeoutMs ?? TIMEOUT_MS) + LOST_MS) return undefined;
+    return `${this.name}: the run for ${key} does not end, after ${Math.round(ms / 1000)} s`;
+  }
+
   /** Before the start, and while the namespace is not known, nothing is kept: all of it is looked at then. */
   enqueue(key: Key, afterMs = 0): void {
-    if (this.#started && this.#around.known(key.namespace)) this.#queue.addAfter(encode(key), afterMs);
+    const { known, refused } = this.#around;
+    if (this.#started && (known(key.namespace) || refused(key.namespace) !== undefined))
+      this.#queue.addAfter(encode(key), afterMs);
   }
 
   start(): void {
@@ -146,7 +163,11 @@ export class Controller {
       const ms = this.#o.timeoutMs ?? TIMEOUT_MS;
       const outcome = await within(ms, ending, async (signal) => {
         ending.throwIfAborted();
-        return this.#o.reconcile(key, { signal, log, reconcileId, attempt });
+        const { known, refused } = this.#around;
+        const ctx = { signal, log, reconcileId, attempt, refused: refused(key.namespace) };
+        if (known(key.namespace)) return this.#o.reconcile(key, ctx);
+        if (ctx.refused !== undefined) await this.#o.blind?.(key, ctx);
+        return undefined;
       });
       const after = outcome?.requeueAfterMs;
       if (after !== undefined && !(after >= 0)) throw new RangeError(`cannot look again after ${after} ms`);

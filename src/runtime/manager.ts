@@ -29,7 +29,7 @@ export interface ManagerOptions {
 }
 
 /** A cache that heard nothing for this long is not fresh; its watch was given up as dead before. */
-const STALE_MS = 120_000;
+const STALE_MS = 90_000;
 /** Runs under way get this long to end after a stop, and then this long to give up. */
 const GRACE_MS = 15_000;
 const ABORT_MS = 5_000;
@@ -70,7 +70,7 @@ export class Manager {
       const reflector = new Reflector<T>(options);
       this.#watches.push((signal) => reflector.run(signal));
     }
-    store.onSynced((part) => {
+    store.onView((part) => {
       for (const controller of this.#controllers) controller.enqueueAll(part === '' ? undefined : part);
     });
     this.#stores.push({ kind: resource.kind, store: store as unknown as ObjectStore<KubeObject> });
@@ -80,7 +80,9 @@ export class Manager {
   controller(options: ControllerOptions): void {
     const { log, metrics } = this.#o;
     const known = (namespace: string): boolean => this.#stores.every(({ store }) => store.syncedIn(namespace));
-    this.#controllers.push(new Controller(options, { log, metrics, signal: this.#work.signal, known }));
+    const refused = (namespace: string): string | undefined =>
+      this.#stores.map(({ store }) => store.refusedIn(namespace)).find((why) => why !== undefined);
+    this.#controllers.push(new Controller(options, { log, metrics, signal: this.#work.signal, known, refused }));
   }
 
   enqueue(name: string, key: Key, afterMs = 0): void {
@@ -96,7 +98,7 @@ export class Manager {
     process.on('unhandledRejection', survive);
     const server = await serveHealth({
       port: this.#o.healthPort,
-      live: () => undefined,
+      live: () => this.#controllers.map((c) => c.stuck).find((why) => why !== undefined),
       ready: () => this.#staleness(),
       metrics: () => this.#o.metrics.render(this.#gauges()),
     });
@@ -154,6 +156,8 @@ export class Manager {
 
   /** What keeps the caches from being trusted; undefined when all are complete and fresh. */
   #staleness(): string | undefined {
+    const refused = this.#stores.flatMap(({ store }) => store.refusals);
+    if (refused.length > 0) return refused.join('; ');
     const incomplete = this.#stores.filter(({ store }) => !store.synced).map(({ kind }) => kind);
     if (incomplete.length > 0) return `caches are not complete yet: ${incomplete.join(', ')}`;
     const [kind, age] = Object.entries(this.#ages()).toSorted(([, a], [, b]) => b - a)[0] ?? ['', 0];

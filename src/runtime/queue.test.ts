@@ -55,6 +55,22 @@ describe('work queue', () => {
     expect(runs).toEqual(['a', 'a']);
   });
 
+  it('knows the run that takes longest, so that one that never ends is noticed', async () => {
+    const clock = new TestClock();
+    const ends: (() => void)[] = [];
+    const run = (): Promise<undefined> => new Promise((resolve) => ends.push(() => resolve(undefined)));
+    const queue = new WorkQueue({ workers: 2, clock, run });
+    expect(queue.longest).toBeUndefined();
+    queue.add('a');
+    await clock.turn(100);
+    queue.add('b');
+    await clock.turn(50);
+    expect(queue.longest).toEqual({ key: 'a', ms: 150 });
+    ends[0]?.();
+    await settle();
+    expect(queue.longest).toEqual({ key: 'b', ms: 50 });
+  });
+
   it('backs a failing key off and lets the others through', async () => {
     const clock = new TestClock();
     const runs: string[] = [];

@@ -40,7 +40,8 @@ export class WorkQueue {
   readonly #waiting: string[] = [];
   /** Queued, or to be run again as soon as the present run ends. */
   readonly #dirty = new Set<string>();
-  readonly #busy = new Set<string>();
+  /** When the present run of a key began. */
+  readonly #busy = new Map<string, number>();
   readonly #busyInGroup = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   readonly #timers = new Map<string, { at: number; cancel: () => void }>();
@@ -61,6 +62,12 @@ export class WorkQueue {
 
   get depth(): number {
     return this.#waiting.length;
+  }
+
+  /** The run that takes longest so far. */
+  get longest(): { readonly key: string; readonly ms: number } | undefined {
+    const [first] = this.#busy;
+    return first === undefined ? undefined : { key: first[0], ms: this.#o.clock.now() - first[1] };
   }
 
   add(key: string): void {
@@ -106,7 +113,7 @@ export class WorkQueue {
       if (key === undefined) return;
       this.#waiting.splice(next, 1);
       this.#dirty.delete(key);
-      this.#busy.add(key);
+      this.#busy.set(key, this.#o.clock.now());
       this.#busyInGroup.set(this.#o.group(key), this.#inGroup(key) + 1);
       void this.#one(key);
     }

@@ -64,6 +64,7 @@ export class Reflector<T extends KubeObject> {
       );
       if (signal.aborted) return;
       if (error !== undefined) this.#report(error);
+      if (error?.code === 'Forbidden') this.#o.store.refuse(this.#part, error.message);
       const ending = { lastedMs: performance.now() - started, version: this.#version };
       this.#position = afterPass(this.#position, error === undefined ? ending : { ...ending, error });
       const { failures } = this.#position;
@@ -99,14 +100,15 @@ export class Reflector<T extends KubeObject> {
     signal.addEventListener('abort', end, { once: true });
     const silent = (): void => own.abort(new KubeError('Timeout', 'the watch is silent'));
     const timer = setTimeout(silent, SILENCE_MS);
-    const alive = (): void => {
-      timer.refresh();
-      store.contact(this.#part);
-    };
     try {
       const body = await client.watch(resource, query, this.#parameters(), own.signal);
-      alive();
-      await this.#consume(body, alive);
+      timer.refresh();
+      store.refuse(this.#part, undefined);
+      // That a watch was opened says nothing of what it would show: only data counts as fresh.
+      await this.#consume(body, () => {
+        timer.refresh();
+        store.contact(this.#part);
+      });
     } catch (e) {
       // Whatever an aborted request says in its own words; the reason is ours.
       throw own.signal.aborted ? own.signal.reason : e;

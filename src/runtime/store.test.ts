@@ -128,13 +128,31 @@ describe('object store', () => {
   it('knows a namespace as soon as its own watch has had a complete list, and says so once', () => {
     const store = new ObjectStore<KubeObject>(() => undefined);
     const synced: string[] = [];
-    store.onSynced((part) => synced.push(part));
+    store.onView((part) => synced.push(part));
     store.expect('a');
     store.expect('b');
     store.replace('a', []);
     store.replace('a', []);
     expect([store.syncedIn('a'), store.syncedIn('b'), store.syncedIn('c')]).toEqual([true, false, false]);
     expect(synced).toEqual(['a']);
+  });
+
+  it('says once that a namespace may not be seen, and once that it may again; what is known stays', () => {
+    const store = new ObjectStore<KubeObject>(() => undefined);
+    const told: (string | undefined)[] = [];
+    store.onView((part) => told.push(store.refusedIn(part)));
+    store.expect('a');
+    store.expect('b');
+    store.replace('a', []);
+    for (const why of ['forbidden', 'forbidden', undefined, undefined]) store.refuse('a', why);
+    expect(told).toEqual([undefined, 'forbidden', undefined]);
+    store.refuse('b', 'forbidden');
+    expect([store.syncedIn('a'), store.refusedIn('a'), store.syncedIn('b'), store.refusals]).toEqual([
+      true,
+      undefined,
+      false,
+      ['forbidden'],
+    ]);
   });
 
   it('knows every namespace when all are watched together', () => {

@@ -8,7 +8,7 @@ export interface Store<T> {
   list(namespace?: string): T[];
   /** The first list is complete. */
   readonly synced: boolean;
-  /** Monotonic milliseconds of the last sign of life of the oldest watch. */
+  /** Monotonic milliseconds of the last data on the most silent watch. */
   readonly lastContact: number;
 }
 
@@ -36,8 +36,8 @@ function changesOf<T extends KubeObject>(before: T | undefined, after: T): Chang
 export class ObjectStore<T extends KubeObject> implements Store<T> {
   readonly #objects = new Map<string, T>();
   readonly #listeners: ((change: Change<T>) => void)[] = [];
-  readonly #parts = new Map<string, { synced: boolean; contact: number }>();
-  readonly #syncListeners: ((part: string) => void)[] = [];
+  readonly #parts = new Map<string, { synced: boolean; contact: number; refused?: string | undefined }>();
+  readonly #viewListeners: ((part: string) => void)[] = [];
   readonly #onListenerError: (e: unknown) => void;
 
   constructor(onListenerError: (e: unknown) => void) {
@@ -65,14 +65,28 @@ export class ObjectStore<T extends KubeObject> implements Store<T> {
     this.#listeners.push(listener);
   }
 
-  /** Called when a part has had its first complete list. */
-  onSynced(listener: (part: string) => void): void {
-    this.#syncListeners.push(listener);
+  /** Called when a part has had its first complete list, and when the right to watch it went or came back. */
+  onView(listener: (part: string) => void): void {
+    this.#viewListeners.push(listener);
   }
 
   /** Whether what is known of a namespace is complete. */
   syncedIn(namespace: string): boolean {
-    return (this.#parts.get('') ?? this.#parts.get(namespace))?.synced ?? false;
+    return this.#partOf(namespace)?.synced ?? false;
+  }
+
+  /** Why the API server does not let us see a namespace, in its words; undefined while it does. */
+  refusedIn(namespace: string): string | undefined {
+    return this.#partOf(namespace)?.refused;
+  }
+
+  #partOf(namespace: string) {
+    return this.#parts.get('') ?? this.#parts.get(namespace);
+  }
+
+  /** All reasons for which a part may not be seen. */
+  get refusals(): string[] {
+    return [...this.#parts.values()].flatMap(({ refused }) => (refused === undefined ? [] : [refused]));
   }
 
   /** A part is one watch: one namespace, or all (''). */
@@ -83,6 +97,18 @@ export class ObjectStore<T extends KubeObject> implements Store<T> {
   contact(part: string): void {
     const p = this.#parts.get(part);
     if (p !== undefined) p.contact = performance.now();
+  }
+
+  /** The API server does not let us watch a part, or does again (undefined). */
+  refuse(part: string, why: string | undefined): void {
+    const p = this.#parts.get(part);
+    if (p === undefined || p.refused === why) return;
+    p.refused = why;
+    this.#viewChanged(part);
+  }
+
+  #viewChanged(part: string): void {
+    for (const listener of this.#viewListeners) listener(part);
   }
 
   /**
@@ -102,7 +128,7 @@ export class ObjectStore<T extends KubeObject> implements Store<T> {
     const p = this.#parts.get(part);
     if (p === undefined || p.synced) return;
     p.synced = true;
-    for (const listener of this.#syncListeners) listener(part);
+    this.#viewChanged(part);
   }
 
   #set(after: T): void {
