@@ -36,7 +36,7 @@ import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { type Finding, type Plan, plan, planObjects } from './plan.ts';
 import { SecretReader } from './secrets.ts';
-import { type BackupStatus, deriveStatus, failedStatus, invalidStatus } from './status.ts';
+import { type BackupStatus, deriveStatus, failedStatus, invalidStatus, unseenStatus } from './status.ts';
 import { StatusWriter } from './statuswriter.ts';
 
 export interface ClusterControllerDeps {
@@ -107,7 +107,14 @@ export class ClusterController {
       resyncMs: 300_000,
       sources,
       reconcile: (key, ctx) => this.#reconcile(key, ctx),
+      blind: (key, ctx) => this.#blind(key, ctx),
     });
+  }
+
+  async #blind(key: Key, ctx: ReconcileContext): Promise<void> {
+    const cluster = this.#deps.clusters.get(key);
+    if (cluster === undefined) return;
+    await this.#statuses.write(cluster, unseenStatus(cluster, ctx.refused ?? '', new Date()), ctx.signal);
   }
 
   async #reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
@@ -203,11 +210,14 @@ export class ClusterController {
   }
 
   async #say(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<void> {
-    const status = deriveStatus(o, planned.findings, this.#deps.backupStatus(o.cluster));
+    const unseen: Finding[] =
+      ctx.refused === undefined ? [] : [{ kind: 'blocked', reason: 'Refused', message: ctx.refused }];
+    const findings = [...unseen, ...planned.findings];
+    const status = deriveStatus(o, findings, this.#deps.backupStatus(o.cluster));
     const before = o.cluster.status?.conditions?.find((c) => c.type === 'Ready');
     const written = await this.#statuses.write(o.cluster, status, ctx.signal);
     const after = status.conditions.find((c) => c.type === 'Ready');
-    const blocked = planned.findings.some((f) => f.kind === 'blocked');
+    const blocked = findings.some((f) => f.kind === 'blocked');
     // Waiting is shown by the conditions; an Event is for what was reached, and for what needs somebody.
     if (!written || after === undefined || after.reason === before?.reason || !(blocked || after.status === 'True'))
       return;

@@ -74,6 +74,11 @@ export function failedStatus(cluster: EtcdCluster, error: unknown, now: Date): E
   );
 }
 
+/** Status of a cluster that may not be seen completely: nothing is changed by half a view. */
+export function unseenStatus(cluster: EtcdCluster, refused: string, now: Date): EtcdClusterStatus {
+  return blockedStatus(cluster, 'Refused', `nothing is changed until the operator may see it all: ${refused}`, now);
+}
+
 function blockedStatus(cluster: EtcdCluster, reason: string, message: string, now: Date): EtcdClusterStatus {
   const generation = cluster.metadata.generation ?? 0;
   const draft = (type: string, status: Condition['status']): Draft => ({

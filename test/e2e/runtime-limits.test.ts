@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An API server that is slow, strict or of another age: the operator waits as told, says what is wrong, and goes on elsewhere.
 import { describe, expect, test } from 'vitest';
+import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { podDisruptionBudgets } from '../../src/runtime/resources.ts';
+import { podDisruptionBudgets, pods } from '../../src/runtime/resources.ts';
 import { availableNow, cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { customResourceDefinitions, resourceQuotas, roles } from './harness/resources.ts';
 import { repairs } from './harness/scenario.ts';
@@ -21,6 +22,27 @@ async function formed(object: ReturnType<typeof cluster>): Promise<number> {
   const start = performance.now();
   await suite.available(object);
   return performance.now() - start;
+}
+
+const BUDGETS = 'poddisruptionbudgets';
+
+/** The Role of a namespace with and without what it grants on budgets. */
+async function budgetRights(namespace: string) {
+  const [role] = (await suite.kube.list(roles, namespace)).filter((each) =>
+    each.rules.some(({ resources }) => resources?.includes(BUDGETS)),
+  );
+  if (!role) throw new Error(`no Role of the chart grants ${BUDGETS}`);
+  const { metadata, rules } = role;
+  const without = rules
+    .map((rule) => ({ ...rule, resources: rule.resources?.filter((name) => name !== BUDGETS) ?? [] }))
+    .filter(({ resources }) => resources.length > 0);
+  return { rules, without, patch: (next: typeof rules) => suite.kube.patch(roles, metadata, { rules: next }) };
+}
+
+/** What Ready says when a right is missing. */
+function missingRight(object: EtcdCluster): string | undefined {
+  const found = condition(object, 'Ready');
+  return found?.status === 'False' && found.message?.includes('forbidden') ? found.message : undefined;
 }
 
 describe.concurrent('limits', () => {
@@ -112,36 +134,75 @@ describe.concurrent('limits', () => {
     await suite.settle(object);
   });
 
-  test('18. rights to write one kind revoked in mid-run are told, everything else goes on, and all heals when they return', async () => {
+  test('18. rights to one kind revoked in mid-run are told, everything else goes on, and all heals when they return', async () => {
     const namespace = suite.namespaces[4] ?? '';
     const object = cluster(namespace, 'revoked', { replicas: 3 });
     await suite.available(object);
-    const [role] = (await suite.kube.list(roles, namespace)).filter(({ rules }) =>
-      rules.some(({ resources }) => resources?.includes('poddisruptionbudgets')),
-    );
-    if (!role) throw new Error('no Role of the chart grants poddisruptionbudgets');
-    const readOnly = { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: ['get', 'list', 'watch'] };
-    const others = role.rules
-      .map((rule) => ({ ...rule, resources: rule.resources?.filter((name) => name !== 'poddisruptionbudgets') ?? [] }))
-      .filter(({ resources }) => resources.length > 0);
-    const without = [...others, readOnly];
-    await suite.kube.patch(roles, role.metadata, { rules: without });
+    const { patch, rules, without } = await budgetRights(namespace);
+    await patch([...without, { apiGroups: ['policy'], resources: [BUDGETS], verbs: ['get', 'list', 'watch'] }]);
     const budget = { namespace, name: 'revoked' };
     const old = await suite.kube.get(podDisruptionBudgets, budget);
     await suite.kube.delete(podDisruptionBudgets, budget);
     await repairs(suite.kube, object);
-    await until('the missing right is in a condition', {
+    await until('the missing right to write is in a condition', {
+      ...ready('revoked', namespace),
+      holds: (seen) => missingRight(seen) !== undefined,
+    });
+    await patch(without);
+    await suite.proxy.rule({ verb: 'watch', namespace, resource: BUDGETS }, { kind: 'cut' });
+    await until('the missing right to watch is in a condition', {
       ...ready('revoked', namespace),
       holds: (seen) =>
-        condition(seen, 'Ready')?.status === 'False' && /forbidden/.test(condition(seen, 'Ready')?.message ?? ''),
+        /cannot (list|watch) resource "poddisruptionbudgets"/.test(missingRight(seen) ?? '') || 'not told',
     });
-    await suite.kube.patch(roles, role.metadata, { rules: role.rules });
+    await repairs(suite.kube, object);
+    await patch(rules);
     await until('the budget is back', {
       within: 60_000,
       read: () => suite.kube.get(podDisruptionBudgets, budget),
       holds: ({ metadata }) => metadata.uid !== old.metadata.uid,
     });
     expect((await suite.settle(object)).status?.membersSummary).toBe('3/3');
+  });
+});
+
+// Alone: the whole operator starts anew.
+describe('a new start', () => {
+  test('18. without the right to watch one kind is told by the clusters and by readiness, stops no other namespace, and heals', async () => {
+    const [namespace = '', other = ''] = suite.namespaces.slice(4);
+    const object = cluster(namespace, 'unseen');
+    const neighbour = cluster(other, 'neighbour');
+    await Promise.all([suite.available(object), suite.available(neighbour)]);
+    const { patch, rules, without } = await budgetRights(namespace);
+    await patch(without);
+    const old = await suite.operator.pods();
+    for (const { metadata } of old) await suite.kube.delete(pods, metadata);
+    const told = await until('the missing right is in a condition', {
+      ...ready('unseen', namespace),
+      holds: (seen) =>
+        /cannot (list|watch) resource "poddisruptionbudgets"/.test(missingRight(seen) ?? '') || 'not told',
+    });
+    expect(condition(told, 'Stalled')).toMatchObject({ status: 'True', reason: 'Refused' });
+    expect(await suite.operator.logs()).toMatch(/"kind":"PodDisruptionBudget".*"code":"Forbidden"/);
+    await repairs(suite.kube, neighbour);
+    await until('the successor is the only one, runs, and is not ready', {
+      within: 30_000,
+      read: () => suite.operator.pods(),
+      holds: ([pod, ...more]) =>
+        more.length === 0 &&
+        pod?.metadata.uid !== old[0]?.metadata.uid &&
+        pod?.status?.containerStatuses?.[0]?.started === true &&
+        !pod.status.containerStatuses[0].ready,
+    });
+    await patch(rules);
+    await repairs(suite.kube, object, 60_000);
+    await until('the operator is ready', {
+      within: 30_000,
+      read: () => suite.operator.pods(),
+      holds: ([pod]) => pod?.status?.containerStatuses?.[0]?.ready === true,
+    });
+    await suite.settle(object);
+    await suite.settle(neighbour);
   });
 });
 
