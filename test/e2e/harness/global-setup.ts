@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Before all e2e files: proxy and recorder run and the installed operator rests; after them: everything as it was.
-import { existsSync } from 'node:fs';
 import { findEngine } from '../../testbed/engine.ts';
 import { ensureProxy } from '../../testbed/proxy/container.ts';
 import { ensureRecorder } from '../../testbed/recorder/container.ts';
 import { kubeconfigFile } from './files.ts';
 import { Kube } from './kube.ts';
-import { e2eLabel, rest, wake } from './release.ts';
+import { e2eLabel, goesOn, rest, wake } from './release.ts';
 import { namespaces } from './resources.ts';
 import { until } from './until.ts';
 
@@ -17,17 +16,12 @@ export default async function setUp(): Promise<() => Promise<void>> {
   await rest(kube);
   // Test processes inherit this, and write it on what they make.
   process.env.QUORATE_E2E_RUN = String(process.pid);
-  await Promise.all([ensureProxy(), ensureRecorder(), removeNamespaces(kube, left)]);
+  await Promise.all([ensureProxy(), ensureRecorder(), removeNamespaces(kube, (run) => !goesOn(run))]);
   return async () => {
     await removeNamespaces(kube, (run) => run === process.pid);
     await wake(kube);
     await kube.close();
   };
-}
-
-/** Whether a run that made something has ended: its process is gone. */
-function left(run: number): boolean {
-  return !existsSync(`/proc/${run}`);
 }
 
 async function removeNamespaces(kube: Kube, whose: (run: number) => boolean): Promise<void> {
