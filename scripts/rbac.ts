@@ -72,8 +72,8 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: '',
     resources: ['services'],
-    verbs: ['get', 'list', 'watch', 'create', 'patch'],
-    why: 'one per member, one for clients',
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'one per member, one for clients; deleted when the spec has fewer members before the cluster is formed',
   },
   {
     scope: 'watched',
@@ -86,8 +86,8 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: 'policy',
     resources: ['poddisruptionbudgets'],
-    verbs: ['get', 'list', 'watch', 'create', 'patch'],
-    why: 'one per cluster',
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'one per cluster of several members',
   },
   {
     scope: 'watched',

@@ -166,6 +166,11 @@ const STEPS = {
     'Somebody deleted or edited objects of the cluster; they are put back.',
     'Find out who: two tools on one object fight for ever.',
   ),
+  Undone: r(
+    'Ready, Stalled, Event',
+    'What the operator writes is changed back at once.',
+    'Find out who: most often an admission policy that rewrites images or labels; exempt the objects of the cluster.',
+  ),
   ChildrenRemoved: r('Ready, Reconciling, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
   ClaimsMarked: r('Ready, Reconciling', 'The claims are told which data they hold.', 'Wait.'),
   ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),

@@ -20,7 +20,7 @@ import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authorit
 import type { KeyPool } from '../tls/keys.ts';
 import { repair } from './drift.ts';
 import { foreignness } from './foreign.ts';
-import { claimIdentity, encodeIdentity, type Identity } from './identity.ts';
+import { claimIdentity, decodeIdentity, encodeIdentity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
 import type { Step } from './plan.ts';
@@ -64,7 +64,7 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       await all(step.pods.map((p) => refreshMounts(deps, p, step.value, signal)));
       return;
     case 'DeletePods':
-      await all(step.pods.map((p) => deleteStalePod(deps, o.identity, p, signal)));
+      await all(step.pods.map((p) => deleteStalePod(deps, o.cluster, p, signal)));
       return;
     case 'ReplaceClaims':
       await all(step.claims.map((c) => deleteUnboundClaim(deps, c, signal)));
@@ -174,7 +174,10 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   const claim = resource.kind === 'PersistentVolumeClaim';
   const patch = repair(claim ? { metadata: desired.metadata } : wanted, c.live, closed) as Partial<KubeObject>;
   // The UID makes the server refuse the patch if the object was replaced since it was judged to be ours.
-  const guarded = { ...patch, metadata: { ...patch.metadata, uid: c.live.metadata.uid } };
+  const { uid, resourceVersion } = c.live.metadata;
+  // The marks of a claim say whose data it holds: never replaced by what an older look suggested.
+  const guard = claim ? { uid, resourceVersion } : { uid };
+  const guarded = { ...patch, metadata: { ...patch.metadata, ...guard } };
   const ref = { namespace: desired.metadata.namespace as string, name: desired.metadata.name };
   try {
     deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal }));
@@ -196,18 +199,19 @@ async function refreshMounts(deps: ActorDeps, pod: Pod, value: string, signal: A
   }
 }
 
-/** Only for pods of a formation that never finished; read live, so that a pod of the present one is never hit. */
-async function deleteStalePod(
-  deps: ActorDeps,
-  identity: Identity | undefined,
-  pod: Pod,
-  signal: AbortSignal,
-): Promise<void> {
-  const ref = { namespace: pod.metadata.namespace as string, name: pod.metadata.name };
-  const live = await deps.client.find(pods, ref, { signal });
-  if (live === undefined || live.metadata.uid !== pod.metadata.uid) return;
-  if (identity?.phase === 'Formed' || live.metadata.annotations?.[ANNOTATIONS.genesis] === identity?.genesis) return;
-  await deps.client.delete(pods, ref, precondition(live), { signal });
+/** Only for pods of a formation that never finished; pod and record are read live, so that a member is never hit. */
+async function deleteStalePod(deps: ActorDeps, cluster: EtcdCluster, pod: Pod, signal: AbortSignal): Promise<void> {
+  const namespace = pod.metadata.namespace as string;
+  const names = childNames(cluster.metadata.name);
+  const [live, config] = await Promise.all([
+    deps.client.find(pods, { namespace, name: pod.metadata.name }, { signal }),
+    deps.client.get(configMaps, { namespace, name: names.config }, { signal }),
+  ]);
+  const { phase, genesis } = decodeIdentity(config);
+  if (phase === 'Formed' || live === undefined || live.metadata.uid !== pod.metadata.uid) return;
+  const owner = live.metadata.ownerReferences?.find((r) => r.controller === true);
+  if (owner?.kind !== 'StatefulSet' || owner.name !== names.statefulSet) return;
+  if (live.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis) await remove(deps, pods, live, signal);
 }
 
 async function deleteUnboundClaim(deps: ActorDeps, claim: KubeObject, signal: AbortSignal): Promise<void> {

@@ -2,12 +2,12 @@
 // The EtcdCluster controller: observe, plan, act, and say in status what was seen.
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
-import { childNames, LABELS, memberHost } from '../api/names.ts';
+import { LABELS, memberHost } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
-import { KubeError } from '../runtime/errors.ts';
+import { KubeError, type KubeErrorCode } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
@@ -28,10 +28,10 @@ import {
   statefulSets,
 } from '../runtime/resources.ts';
 import type { KeyPool } from '../tls/keys.ts';
-import { act } from './act.ts';
+import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
 import type { Identity } from './identity.ts';
-import { type ClusterStores, observe, withEtcd } from './observe.ts';
+import { type ClusterStores, type ObserverDeps, observe, withEtcd } from './observe.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { type Finding, type Plan, plan, planObjects } from './plan.ts';
@@ -52,8 +52,12 @@ export interface ClusterControllerDeps {
   backupStatus(cluster: EtcdCluster): BackupStatus | undefined;
 }
 
+/** What the API server will not do, however often it is asked; told at once with what was tried. */
+const REFUSALS: Partial<Record<KubeErrorCode, string>> = { Forbidden: 'Refused', Invalid: 'Invalid' };
 /** Steps in one pass; a plan that never settles is a mistake of ours and must not spin. */
 const MAX_STEPS = 40;
+/** The same step in one pass, before somebody else must be undoing it. */
+const MAX_REPEATS = 4;
 /** Failed passes in a row before status says so: most causes go by themselves. */
 const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
@@ -74,6 +78,9 @@ export class ClusterController {
   readonly #secrets: SecretReader;
   readonly #remembered = new Map<string, Identity>();
   readonly #statuses: StatusWriter;
+  readonly #observer: ObserverDeps & ActorDeps;
+  /** Errors that status tells already. */
+  readonly #told = new WeakSet<Error>();
 
   constructor(deps: ClusterControllerDeps) {
     this.#deps = deps;
@@ -90,6 +97,13 @@ export class ClusterController {
       networkPolicies: manager.watch(networkPolicies, watch),
     };
     this.#stores = { ...children, pods: deps.pods };
+    this.#observer = {
+      ...deps,
+      stores: this.#stores,
+      secrets: this.#secrets,
+      own: this.#own,
+      remembered: this.#remembered,
+    };
     const owner = (o: KubeObject): Key[] => [keyOf(o, o.metadata.labels?.[LABELS.cluster] ?? '')];
     const sources = [
       source(deps.clusters, (c) => [keyOf(c, c.metadata.name)]),
@@ -145,13 +159,8 @@ export class ClusterController {
   }
 
   async #converge(cluster: EtcdCluster, spec: EffectiveCluster, ctx: ReconcileContext): Promise<Outcome> {
-    const deps = {
-      ...this.#deps,
-      stores: this.#stores,
-      secrets: this.#secrets,
-      own: this.#own,
-      remembered: this.#remembered,
-    };
+    const deps = this.#observer;
+    const done = new Map<string, number>();
     for (let step = 0; step < MAX_STEPS; step += 1) {
       const began = performance.now();
       let observed = await observe(deps, cluster, spec, ctx.signal);
@@ -162,16 +171,19 @@ export class ClusterController {
       }
       if (planned.step === undefined) return this.#settle(observed, planned, performance.now() - began, ctx);
       const { action, reason, message, event } = planned.step;
+      const again = (done.get(message) ?? 0) + 1;
+      done.set(message, again);
+      if (again > MAX_REPEATS) return this.#fruitless(observed, planned, ctx);
       ctx.log.info({ step: action, reason }, message);
       try {
         await act(deps, observed, planned.step, ctx.signal);
       } catch (e) {
-        await this.#report(observed, planned, e, ctx);
+        await this.#report(await withEtcd(deps, observed, ctx.signal).catch(() => observed), planned, e, ctx);
         throw e;
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
       // Members take a moment to start: say so while they do, instead of only when they are done.
-      if (action === 'RecordIdentity')
+      if (planned.step.action === 'RecordIdentity' && planned.step.identity.phase === 'Open')
         await this.#say(observed, { ...planned, findings: [progress(reason, message)] }, ctx);
     }
     throw new Error(`no plan settled within ${MAX_STEPS} steps`);
@@ -185,27 +197,38 @@ export class ClusterController {
     }
     // A look that took long says that the machine is busy: looking more often would only take from the members' share.
     if (forming) {
-      const anybody = o.pods.some((p) => p.status?.podIP !== undefined);
-      return { requeueAfterMs: anybody ? Math.max(FORMING_MS, 4 * tookMs) : TROUBLED_MS };
+      const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined);
+      return { requeueAfterMs: soon ? Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs)) : TROUBLED_MS };
     }
     const healthy = o.quorum.read && o.members.every((m) => m.status !== undefined);
     return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };
   }
 
-  /** A mistake of ours, or an object that nobody can read, must not be silent; the API's and etcd's errors have their own ways. */
+  /** Somebody changes it back at once, as an admission policy does. The members are looked at all the same. */
+  async #fruitless(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<Outcome> {
+    const seen = await withEtcd(this.#observer, o, ctx.signal);
+    const message = `${planned.step?.message}: done, and undone at once by somebody, such as an admission policy`;
+    await this.#say(seen, { step: undefined, findings: [{ kind: 'blocked', reason: 'Undone', message }] }, ctx);
+    return { requeueAfterMs: STEADY_MS };
+  }
+
+  /** Nothing that goes on failing may be silent: a mistake of ours, an object that nobody can read, a right that is missing. */
   async #confess(cluster: EtcdCluster, error: unknown, ctx: ReconcileContext): Promise<void> {
-    if (error instanceof KubeError || error instanceof EtcdError || ctx.signal.aborted || ctx.attempt < CONFESS_AFTER)
-      return;
+    const known = error instanceof EtcdError || (error instanceof KubeError && error.code === 'Fenced');
+    const told = error instanceof Error && this.#told.has(error);
+    if (known || told || ctx.signal.aborted || ctx.attempt < CONFESS_AFTER) return;
     await this.#statuses.write(cluster, failedStatus(cluster, error, new Date()), ctx.signal).catch((e: unknown) => {
       ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
     });
   }
 
-  /** A write that was refused is a finding like any other; the step is tried again with back-off. */
+  /** A write that was refused, or goes on failing, is a finding like any other; the step is tried again with back-off. */
   async #report(o: Observed, planned: Plan, error: unknown, ctx: ReconcileContext): Promise<void> {
-    if (!(error instanceof KubeError) || !['Forbidden', 'Invalid'].includes(error.code)) return;
+    if (!(error instanceof KubeError) || error.code === 'Fenced') return;
+    if (!(error.code in REFUSALS) && ctx.attempt < CONFESS_AFTER) return;
     const message = `${planned.step?.message ?? ''}: ${error.message}`;
-    const finding: Finding = { kind: 'blocked', reason: error.code === 'Forbidden' ? 'Refused' : 'Invalid', message };
+    const finding: Finding = { kind: 'blocked', reason: REFUSALS[error.code] ?? 'ReconcileFailed', message };
+    this.#told.add(error);
     await this.#say(o, { step: undefined, findings: [finding, ...planned.findings] }, ctx);
   }
 
@@ -227,7 +250,7 @@ export class ClusterController {
 
   #forget(key: Key): void {
     this.#secrets.forgetCluster(key.namespace, key.name);
-    this.#own.forget(configMaps, { namespace: key.namespace, name: childNames(key.name).config });
+    this.#own.forgetCluster(key.namespace, key.name);
     this.#statuses.forget(key);
     const living = new Set(this.#deps.clusters.list().map((c) => c.metadata.uid as string));
     for (const uid of this.#remembered.keys()) if (!living.has(uid)) this.#remembered.delete(uid);

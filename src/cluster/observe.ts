@@ -8,6 +8,7 @@ import type { KubeObject } from '../runtime/json.ts';
 import {
   type ConfigMap,
   configMaps,
+  type Event,
   events,
   type NetworkPolicy,
   networkPolicies,
@@ -15,11 +16,14 @@ import {
   type Pod,
   type PodDisruptionBudget,
   persistentVolumeClaims,
+  podDisruptionBudgets,
   pods as podResource,
+  type Resource,
   type Secret,
   type Service,
   type StatefulSet,
   secrets as secretResource,
+  services,
 } from '../runtime/resources.ts';
 import type { Store } from '../runtime/store.ts';
 import { certificateFacts, judgeSecret } from './certificates.ts';
@@ -98,13 +102,13 @@ export async function observe(
     podsRefused: undefined,
   };
   if (identity === undefined || files === undefined) return { ...base, ...nothing, quorum: silent };
-  const children = readChildren(deps, cluster, spec, identity);
+  const children = await readChildren(deps, { cluster, spec, identity }, signal);
   const authorities = await Promise.all(
     (['peer', 'client'] as const).map((side) => readAuthority(deps, cluster, side, signal)),
   );
   const needs = certificateNeeds(cluster, spec, identity, files);
   const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
-  const obsolete = await readObsolete(deps, cluster, { children, secrets }, signal);
+  const obsolete = await readObsolete(deps, cluster, { identity, children, secrets }, signal);
   return { ...base, ...nothing, authorities, secrets, children, obsolete, quorum: silent };
 }
 
@@ -134,10 +138,14 @@ async function readRecord(
   signal: AbortSignal,
 ): Promise<RecordView> {
   const ref = { namespace: cluster.metadata.namespace as string, name: childNames(cluster.metadata.name).config };
-  const cached = deps.own.newest(configMaps, ref, deps.stores.configMaps.get(ref));
-  const config = cached ?? (await deps.client.find(configMaps, ref, { signal }));
-  const configForeign = config === undefined ? undefined : foreignness(config, cluster);
   const uid = cluster.metadata.uid as string;
+  // A process that has not seen this record yet may hold an old one: a watch can be silent without being noticed.
+  const cached = deps.remembered.has(uid)
+    ? deps.own.newest(configMaps, ref, deps.stores.configMaps.get(ref))
+    : undefined;
+  const config = cached ?? (await deps.client.find(configMaps, ref, { signal }));
+  if (cached === undefined && config !== undefined) deps.own.note(configMaps, config);
+  const configForeign = config === undefined ? undefined : foreignness(config, cluster);
   let identityProblem: string | undefined;
   if (config !== undefined && configForeign === undefined) {
     try {
@@ -192,12 +200,12 @@ async function readSecret(
   return { need, secret, foreign, ...judgeSecret(secret, need, authority, now) };
 }
 
-function readChildren(
+async function readChildren(
   deps: ObserverDeps,
-  cluster: EtcdCluster,
-  spec: EffectiveCluster,
-  identity: Identity,
-): ChildState[] {
+  world: { cluster: EtcdCluster; spec: EffectiveCluster; identity: Identity },
+  signal: AbortSignal,
+): Promise<ChildState[]> {
+  const { cluster, spec, identity } = world;
   const wanted: Child[] = [
     ...renderClaims(cluster, identity),
     ...renderServices(cluster, spec, identity),
@@ -212,36 +220,50 @@ function readChildren(
     NetworkPolicy: deps.stores.networkPolicies,
     StatefulSet: deps.stores.statefulSets,
   };
-  return wanted.map((child) => {
+  const states = wanted.map(async (child) => {
     const ref = { namespace: cluster.metadata.namespace as string, name: child.desired.metadata.name };
-    const live = deps.own.newest(child.resource, ref, storeOf[child.resource.kind]?.get(ref));
+    const shown = deps.own.newest(child.resource, ref, storeOf[child.resource.kind]?.get(ref));
+    // A claim that lost its label is in no watch of ours: nothing is said of lost data without asking for it by name.
+    const hidden = shown === undefined && !child.owned && identity.phase === 'Formed';
+    const live = hidden ? await deps.client.find(child.resource, ref, { signal }) : shown;
     const foreign = live === undefined ? undefined : childForeignness(child, live, cluster, identity);
     return { child: withoutDropped(child, live), live, foreign };
   });
+  return Promise.all(states);
 }
 
 /** What we once made is known from the cache, and for Secrets, which are not watched, from our own status. */
 async function readObsolete(
   deps: ObserverDeps,
   cluster: EtcdCluster,
-  needed: Pick<Observed, 'children' | 'secrets'>,
+  needed: Pick<Observed, 'identity' | 'children' | 'secrets'>,
   signal: AbortSignal,
 ): Promise<Obsolete[]> {
   const namespace = cluster.metadata.namespace as string;
   const wanted = new Set(needed.children.map((c) => `${c.child.resource.kind}/${c.child.desired.metadata.name}`));
-  const policies = deps.own
-    .current(networkPolicies, deps.stores.networkPolicies.list(namespace))
-    .filter((p) => foreignness(p, cluster) === undefined && p.metadata.deletionTimestamp === undefined)
-    .filter((p) => !wanted.has(`NetworkPolicy/${p.metadata.name}`))
-    .map((p) => ({ resource: networkPolicies, name: p.metadata.name }));
+  const leftOf = <T extends KubeObject>(resource: Resource<T>, store: Store<T>) =>
+    deps.own
+      .current(resource, store.list(namespace))
+      .filter((o) => foreignness(o, cluster) === undefined && o.metadata.deletionTimestamp === undefined)
+      .filter((o) => !wanted.has(`${resource.kind}/${o.metadata.name}`))
+      .map((o) => ({ resource: resource as Resource<KubeObject>, name: o.metadata.name }));
+  const { stores } = deps;
+  const objects = [
+    ...leftOf(networkPolicies, stores.networkPolicies),
+    ...leftOf(services, stores.services),
+    ...leftOf(podDisruptionBudgets, stores.budgets),
+  ];
+  // Until the cluster is formed it has no clients, so nothing can be said of those that status names.
+  if (needed.identity?.phase !== 'Formed') return objects;
   const names = new Set(needed.secrets.map((s) => s.need.name));
-  const former = (cluster.status?.clientSecrets ?? []).filter((name) => !names.has(name));
+  const ours = `${cluster.metadata.name}-client-`;
+  const former = (cluster.status?.clientSecrets ?? []).filter((name) => name.startsWith(ours) && !names.has(name));
   const left = await Promise.all(former.map((name) => deps.secrets.read(namespace, name, signal)));
   const clients = left
     .filter((s) => s !== undefined)
     .filter((s) => foreignness(s, cluster) === undefined)
     .map((s) => ({ resource: secretResource, name: s.metadata.name }));
-  return [...policies, ...clients];
+  return [...objects, ...clients];
 }
 
 /**
@@ -250,10 +272,16 @@ async function readObsolete(
  */
 function childForeignness(child: Child, live: KubeObject, cluster: EtcdCluster, identity: Identity): Foreign {
   if (child.owned) return foreignness(live, cluster);
-  if (live.metadata.labels?.[LABELS.cluster] !== cluster.metadata.name) return 'stranger';
   const marks = claimIdentity(live);
+  if (marks?.genesis === identity.genesis) return undefined;
+  if (live.metadata.labels?.[LABELS.cluster] !== cluster.metadata.name) return 'stranger';
   return marks?.formed === true && marks.genesis !== identity.genesis ? 'stranger' : undefined;
 }
+
+const lastSeen = (e: Event): number =>
+  Date.parse(
+    e.series?.lastObservedTime ?? e.deprecatedLastTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp ?? '',
+  );
 
 /** The StatefulSet controller tells only in Events why it cannot create a pod (quota, Pod Security, a webhook). */
 async function whyNoPods(
@@ -268,6 +296,10 @@ async function whyNoPods(
   if (set === undefined || pods.length >= wanted || age < POD_DUE_MS) return undefined;
   const fieldSelector = `regarding.kind=StatefulSet,regarding.name=${set.metadata.name},reason=FailedCreate`;
   const found = await deps.client.list(events, { namespace: cluster.metadata.namespace, fieldSelector }, { signal });
-  const fresh = found.filter((e) => e.regarding?.uid === set.metadata.uid).map((e) => e.note ?? '');
-  return fresh.at(-1);
+  const since = Math.max(...pods.map((p) => Date.parse(p.metadata.creationTimestamp ?? '')), 0);
+  // A pod that was made after the refusal shows that the cause is gone.
+  const fresh = found
+    .filter((e) => e.regarding?.uid === set.metadata.uid && lastSeen(e) > since)
+    .toSorted((a, b) => lastSeen(a) - lastSeen(b));
+  return fresh.at(-1)?.note;
 }

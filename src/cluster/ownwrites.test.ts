@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The cache as our own writes make it: never older than what we know.
 import { beforeEach, describe, expect, it } from 'vitest';
+import { LABELS } from '../api/names.ts';
 import { type Service, services } from '../runtime/resources.ts';
 import { OwnWrites } from './ownwrites.ts';
 
@@ -36,6 +38,19 @@ describe('own writes', () => {
   it('that the watch never shows were undone by somebody', () => {
     own.note(services, written);
     now = 10_001;
+    expect(seen(undefined)).toBeUndefined();
+  });
+
+  it('are never given up for an older state of the same object, however long the watch is silent', () => {
+    own.note(services, written);
+    now = 1_000_000;
+    expect(seen(first)).toBe(written);
+    expect(seen(service('b', '6')), 'another object of the name').toEqual(service('b', '6'));
+  });
+
+  it('of a cluster that is gone are forgotten', () => {
+    own.note(services, { ...written, metadata: { ...written.metadata, labels: { [LABELS.cluster]: 'orders' } } });
+    own.forgetCluster('shop', 'orders');
     expect(seen(undefined)).toBeUndefined();
   });
 

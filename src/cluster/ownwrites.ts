@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Remembers what our own writes returned until the watch has caught up, so that no pass decides on a world without them.
+import { LABELS } from '../api/names.ts';
 import type { KubeObject, Ref } from '../runtime/json.ts';
 import type { Resource } from '../runtime/resources.ts';
 
-/** A write that the watch has not shown after this long was undone by somebody: believe the watch. */
+/** An object that the watch does not show after this long was deleted by somebody: believe the watch. */
 const TRUST_MS = 10_000;
 
 interface Remembered {
@@ -48,14 +49,16 @@ export class OwnWrites {
     return listed.map((o) => this.newest(resource, o.metadata, o)).filter((o) => o !== undefined);
   }
 
-  /** The newer of what the cache holds and what we wrote ourselves. */
+  /** The newer of what the cache holds and what we wrote or read ourselves; never an older state of the same object. */
   newest<T extends KubeObject>(resource: Resource<T>, ref: Ref, shown: T | undefined): T | undefined {
     const deleted = (this.#deleted.get(shown?.metadata.uid ?? '') ?? -1) >= this.#now();
     const cached = deleted ? undefined : shown;
     const key = keyOf(resource, ref);
     const own = this.#objects.get(key);
     if (own === undefined) return cached;
-    const caughtUp = cached !== undefined && version(cached) >= version(own.object);
+    const older = cached !== undefined && version(cached) < version(own.object);
+    if (older && cached.metadata.uid === own.object.metadata.uid) return own.object as T;
+    const caughtUp = cached !== undefined && !older;
     // What was about to go when we looked, and is not in the cache, is gone.
     const gone = cached === undefined && own.object.metadata.deletionTimestamp !== undefined;
     if (caughtUp || gone || own.until < this.#now()) {
@@ -63,6 +66,14 @@ export class OwnWrites {
       return cached;
     }
     return own.object as T;
+  }
+
+  /** Everything of a cluster that is gone. */
+  forgetCluster(namespace: string, cluster: string): void {
+    for (const [key, { object }] of this.#objects) {
+      const { labels, name, namespace: at } = object.metadata;
+      if (at === namespace && (labels?.[LABELS.cluster] === cluster || name === cluster)) this.#objects.delete(key);
+    }
   }
 
   forget<T extends KubeObject>(resource: Resource<T>, ref: Ref): void {

@@ -333,6 +333,17 @@ const rows: Row[] = [
     action: 'ReplaceStatefulSet',
   },
   {
+    sentence: 'an edit in the last step before it counts as formed waits until it does',
+    seen: observed({
+      phase: 'Sealing',
+      spec: { ...spec, replicas: 1 },
+      claims: [claimOf(identity.genesis, true)],
+      children: unmarked('Sealing'),
+    }),
+    action: 'PutChildren',
+    reason: 'ClaimsMarked',
+  },
+  {
     sentence: 'an unbound claim of an earlier attempt is made again, whatever it asks for',
     seen: observed({ phase: 'Open', claims: [claimOf('feed', false)] }),
     action: 'ReplaceClaims',

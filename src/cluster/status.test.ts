@@ -305,16 +305,28 @@ describe('conditions', () => {
   it.each([
     ['a spec that cannot be meant', 'InvalidSpec', invalidStatus],
     ['a cluster that cannot be looked at', 'ReconcileFailed', failedStatus],
-  ])('%s blocks, and keeps what was known', (_sentence, reason, make) => {
+  ])(
+    '%s blocks; members stay as they were seen, and nobody claims that they still serve',
+    (_sentence, reason, make) => {
+      const earlierStatus = deriveStatus(observed(), [], undefined);
+      const failure = { ok: false as const, field: 'spec.x', message: 'is wrong' };
+      const status = make({ ...cluster, status: earlierStatus }, failure as never, now);
+      expect(['Ready', 'Stalled', 'Available'].map((type) => saidOf(status, type))).toEqual([
+        `False ${reason}`,
+        `True ${reason}`,
+        `Unknown ${reason}`,
+      ]);
+      expect(status.members).toEqual(earlierStatus.members);
+      expect(conditionsProblem({ ...cluster, status })).toBeUndefined();
+    },
+  );
+
+  it('names the genesis of a formed cluster for as long as the cluster exists, record or not', () => {
     const earlierStatus = deriveStatus(observed(), [], undefined);
-    const failure = { ok: false as const, field: 'spec.x', message: 'is wrong' };
-    const status = make({ ...cluster, status: earlierStatus }, failure as never, now);
-    expect(['Ready', 'Stalled', 'Available'].map((type) => saidOf(status, type))).toEqual([
-      `False ${reason}`,
-      `True ${reason}`,
-      'True QuorumServes',
-    ]);
-    expect(status.members).toEqual(earlierStatus.members);
-    expect(conditionsProblem({ ...cluster, status })).toBeUndefined();
+    const lost = observed({ identity: undefined, cluster: { ...cluster, status: earlierStatus } });
+    const status = deriveStatus(lost, [], undefined);
+    expect(status.genesis).toBe(earlierStatus.genesis);
+    expect(status.genesis).toBeDefined();
+    expect(status.clientSecrets).toEqual(earlierStatus.clientSecrets);
   });
 });

@@ -40,7 +40,9 @@ export function deriveStatus(
   return {
     observedGeneration: o.cluster.metadata.generation ?? 0,
     conditions: conditions(o, findings, backup),
-    ...(formed ? { genesis: o.identity?.genesis, clusterId: o.quorum.clusterId ?? previous?.clusterId } : {}),
+    // Once formed, always told: without it nobody would know that there was data when the record is gone.
+    genesis: formed ? o.identity?.genesis : previous?.genesis,
+    clusterId: (formed ? o.quorum.clusterId : undefined) ?? previous?.clusterId,
     version: o.identity?.formation.version,
     replicas: wanted,
     readyReplicas: healthy,
@@ -51,11 +53,17 @@ export function deriveStatus(
     dbSize: size === 0 ? previous?.dbSize : coarse(size, previous?.dbSize),
     endpoints: o.identity === undefined ? [] : endpointsOf(o.cluster, o.identity),
     certificates: certificates(o),
-    clientSecrets: o.secrets
-      .filter((s) => s.need.client !== undefined && s.secret !== undefined)
-      .map((s) => s.need.name),
+    clientSecrets: clientSecrets(o),
     ...(backup === undefined ? {} : { backup: backup.status }),
   };
+}
+
+/** Those in use, and those that are still to be deleted. */
+function clientSecrets(o: Observed): string[] {
+  const used = o.secrets.filter((s) => s.need.client !== undefined && s.secret !== undefined).map((s) => s.need.name);
+  const unknown = o.identity?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
+  const leaving = o.obsolete.filter((x) => x.resource.kind === 'Secret').map((x) => x.name);
+  return [...new Set([...used, ...unknown, ...leaving])].toSorted();
 }
 
 /** Status of a cluster whose spec passed the schema but cannot be meant. Nothing else is touched. */
@@ -88,9 +96,11 @@ function blockedStatus(cluster: EtcdCluster, reason: string, message: string, no
     message,
     observedGeneration: generation,
   }); // prettier-ignore
+  // Nobody looked at the members: what was said of them may not be true any more.
+  const unseen = ['Available', 'MembersHealthy'];
   const kept = (cluster.status?.conditions ?? [])
     .filter((c) => !['Ready', 'Stalled', 'Reconciling'].includes(c.type))
-    .map(({ lastTransitionTime: _, ...c }) => c);
+    .map(({ lastTransitionTime: _, ...c }) => (unseen.includes(c.type) ? { ...c, ...draft(c.type, 'Unknown') } : c));
   const drafts = [draft('Ready', 'False'), draft('Stalled', 'True'), ...kept];
   return {
     ...cluster.status,

@@ -88,7 +88,7 @@ export class KeyPool {
     generateKey(bits)
       .then(
         (key) => void this.#keys[bits].push(key),
-        () => undefined,
+        () => void (this.#taken = performance.now()),
       )
       .finally(after)
       .catch(() => undefined);

@@ -33,18 +33,18 @@
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, create, patch, delete]
-# one per member, one for clients
+# one per member, one for clients; deleted when the spec has fewer members before the cluster is formed
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # identity record, written by compare-and-set
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, update]
-# one per cluster
+# one per cluster of several members
 - apiGroups: ["policy"]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # peers, clients; deleted when switched off
 - apiGroups: ["networking.k8s.io"]
   resources: [networkpolicies]

@@ -2,7 +2,7 @@
 // Rules on the identity record: draw it once, bring it back from the claims, draw it anew while nothing was formed.
 import { isDeepStrictEqual } from 'node:util';
 import { childNames } from '../../api/names.ts';
-import { drawIdentity, formationOf } from '../identity.ts';
+import { claimIdentity, drawIdentity, formationOf } from '../identity.ts';
 import type { Observed } from '../observed.ts';
 import type { Ruling } from '../plan.ts';
 import { foreignRuling } from './foreign.ts';
@@ -40,6 +40,10 @@ export function identityRule(o: Observed): Ruling | undefined {
  */
 export function reformRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
+  // One step before it counts as formed: that step comes first, and the edit is one of a formed cluster then.
+  const { genesis } = o.identity;
+  const marks = o.claims.map(claimIdentity);
+  if (marks.some((m) => m?.formed === true && m.genesis === genesis)) return undefined;
   const wanted = formationOf(o.spec);
   if (isDeepStrictEqual(wanted, o.identity.formation)) return undefined;
   const drawn = drawIdentity(o.cluster.metadata.name, wanted);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the first object and the seal: what changes meanwhile, and what the operator does not see.
+import { describe, expect, test } from 'vitest';
+import { etcdClusters } from '../../src/api/resources.ts';
+import { podDisruptionBudgets, secrets, services } from '../../src/runtime/resources.ts';
+import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
+
+const suite = useOperator({ namespaces: 2, proxy: true });
+
+describe.concurrent('a cluster that is not formed yet', () => {
+  test('that is to have fewer members leaves no Service and no budget of the others behind', async () => {
+    const namespace = suite.namespaces[0] ?? '';
+    const greedy = { resources: { requests: { cpu: '900', memory: '64Mi' } } };
+    const object = cluster(namespace, 'shrunk', { replicas: 3, pods: greedy });
+    await suite.kube.create(etcdClusters, object);
+    await until('nobody can schedule it', {
+      within: 60_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (seen) => condition(seen, 'Stalled')?.reason === 'Unschedulable',
+    });
+    expect(await suite.kube.find(services, { namespace, name: 'shrunk-2' })).toBeDefined();
+    const spec = { replicas: 1, pods: { resources: { requests: { cpu: '50m' } } } };
+    await suite.kube.patch(etcdClusters, object.metadata, { spec });
+    await waitAvailable(suite.kube, namespace, 'shrunk', 120_000);
+    const left = await suite.kube.list(services, namespace, 'etcd.quorate.dev/cluster=shrunk');
+    expect(left.map(({ metadata }) => metadata.name).toSorted()).toEqual([
+      'shrunk-0',
+      'shrunk-client',
+      'shrunk-members',
+    ]);
+    expect(await suite.kube.list(podDisruptionBudgets, namespace)).toEqual([]);
+    await suite.settle(object);
+  });
+
+  test('whose record the operator sees no more changes of stays sealed and keeps its client once it is formed', async () => {
+    const namespace = suite.namespaces[1] ?? '';
+    const object = cluster(namespace, 'blind');
+    const held = await suite.proxy.rule(
+      { verb: 'create', namespace, resource: 'statefulsets' },
+      { kind: 'status', code: 503 },
+    );
+    await suite.kube.create(etcdClusters, object);
+    await held.struck(1, 60_000);
+    const silent = await suite.proxy.rule({ verb: 'watch', namespace, resource: 'configmaps' }, { kind: 'freeze' });
+    expect((await silent.state()).streams).toBe(1);
+    await held.remove();
+    const formed = await waitAvailable(suite.kube, namespace, 'blind', 120_000);
+    const client = await suite.kube.get(secrets, { namespace, name: 'blind-client-e2e' });
+    // Longer than the operator trusts its own writes over a watch that shows nothing.
+    const later = Date.now() + 14_000;
+    await until('fourteen seconds have passed', {
+      within: 20_000,
+      read: async () => Date.now(),
+      holds: (now) => now > later,
+    });
+    const server = await suite.kube.get(secrets, { namespace, name: 'blind-tls-server' });
+    expect(Buffer.from(server.data?.['blind-0.yaml'] ?? '', 'base64').toString()).toContain(
+      'initial-cluster-state: existing',
+    );
+    const still = await suite.kube.get(secrets, { namespace, name: 'blind-client-e2e' });
+    expect(still.metadata.uid).toBe(client.metadata.uid);
+    expect((await suite.kube.get(etcdClusters, object.metadata)).status?.genesis).toBe(formed.status?.genesis);
+    await silent.remove();
+    await suite.settle(object);
+  });
+});
