@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is owned is put back, pods that die come back as the same members, and an operator that starts anew touches nothing.
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
-import type { KubeObject } from '../../src/runtime/json.ts';
+import type { KubeObject, Ref } from '../../src/runtime/json.ts';
 import {
   configMaps,
   networkPolicies,
+  persistentVolumeClaims,
   podDisruptionBudgets,
   pods,
   type Resource,
@@ -16,6 +18,7 @@ import {
 } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
+import { survives } from './harness/oracle.ts';
 import { memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
@@ -114,6 +117,71 @@ describe('repair', () => {
     await suite.settle(object);
   });
 
+  test('edits of the identity record, and of labels and annotations of claims and children, are undone', async () => {
+    const object = await suite.available(cluster(space(), 'marked', { replicas: 3 }), 120_000);
+    const lives = await memberLives(suite.kube, object);
+    const [config, claim, child] = ['marked-config', 'data-marked-1', 'marked-members'].map((name) => ({
+      namespace: space(),
+      name,
+    })) as [Ref, Ref, Ref];
+    const read = async () => {
+      const [record, kept, service] = await Promise.all([
+        suite.kube.get(configMaps, config),
+        suite.kube.get(persistentVolumeClaims, claim),
+        suite.kube.get(services, child),
+      ]);
+      const { 'etcd.quorate.dev/files': _, ...annotations } = kept.metadata.annotations ?? {};
+      return { data: record.data, claim: [kept.metadata.labels, annotations], labels: service.metadata.labels };
+    };
+    const before = await read();
+    const edited = (await suite.kube.get(configMaps, config)).data?.['identity.json']?.replace('Formed', 'Open');
+    await suite.kube.patch(configMaps, config, { data: { 'identity.json': edited } });
+    await suite.kube.patch(persistentVolumeClaims, claim, {
+      metadata: {
+        labels: { 'app.kubernetes.io/component': 'else', 'app.kubernetes.io/name': null },
+        annotations: { 'etcd.quorate.dev/incarnation': 'ffffffff', 'etcd.quorate.dev/version': null },
+      },
+    });
+    await suite.kube.patch(services, child, { metadata: { labels: { 'app.kubernetes.io/name': 'else' } } });
+    await until('all is as it was', {
+      within: 10_000,
+      read,
+      holds: (now) => isDeepStrictEqual(now, before) || `before: ${JSON.stringify(before)}`,
+    });
+    expect(await memberLives(suite.kube, object)).toEqual(lives);
+    await suite.settle(object);
+  });
+
+  test('a claim deleted under its member is told at once; without its data the member stays out, and the others serve', async () => {
+    const object = await suite.available(cluster(space(), 'robbed', { replicas: 3 }), 120_000);
+    const recording = await suite.handOver(object);
+    await recording.acknowledged(5, 30_000);
+    const told = (text: string) =>
+      until(`the loss of the claim is told: ${text}`, {
+        within: 30_000,
+        read: () => suite.kube.get(etcdClusters, object.metadata),
+        holds: (seen) => {
+          const { reason, message = '' } = condition(seen, 'Ready') ?? {};
+          return (reason === 'ClaimLost' && message.includes(text)) || `Ready: ${reason}: ${message}`;
+        },
+      });
+    const claim = { namespace: space(), name: 'data-robbed-1' };
+    await suite.kube.delete(persistentVolumeClaims, claim);
+    const seen = await told('data-robbed-1 is being deleted and goes with its pod');
+    expect(seen.status?.membersSummary, 'the claim waits for its pod').toBe('3/3');
+    await suite.kube.delete(pods, { namespace: space(), name: 'robbed-1' });
+    await told('data-robbed-1 is not the one that the cluster was formed with');
+    await until('the member says that it has no data', {
+      within: 90_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (now) => condition(now, 'MembersHealthy')?.message?.includes('its data directory is empty') ?? false,
+    });
+    await recording.acknowledged(5, 30_000);
+    const members = ['robbed-0', 'robbed-2'];
+    expect(await survives(suite.environment, object, recording, { members, consistency: 'l' })).toBe(true);
+    await recording.close();
+  });
+
   test('what the spec asks for no longer is removed: a client, the policies, an annotation', async () => {
     const clients = [{ name: 'e2e' }, { name: 'old' }];
     const service = { annotations: { 'example.com/kept': '1', 'example.com/dropped': '1' } };
@@ -159,6 +227,7 @@ describe('repair', () => {
   test('an operator that starts anew changes nothing', async () => {
     const object = await suite.available(cluster(space(), 'calm', { replicas: 3 }), 120_000);
     await suite.settle(object);
+    const recording = await suite.record(object, 4);
     const before = Date.now();
     await suite.operator.crash();
     await until('the new operator has looked', {
@@ -166,7 +235,7 @@ describe('repair', () => {
       read: () => suite.proxy.requests({ verb: 'get', resource: 'secrets', namespace: space() }),
       holds: (found) => found.some((r) => r.startedAt > before && r.name === 'calm-tls-server'),
     });
-    await suite.settle(object);
+    await suite.settle(object, recording);
     const writes = (await suite.proxy.writes({ namespace: space() })).filter(
       (w) => w.startedAt > before && /calm/.test(w.name ?? ''),
     );
@@ -189,6 +258,6 @@ describe('repair', () => {
     expect(await etcdctl(suite.environment, { namespace: space(), name: 'rooted' }, ['put', 'a', 'b'])).toContain('OK');
     const { resourceVersion: _v, uid: _u, creationTimestamp: _c, ...metadata } = authority.metadata;
     await suite.kube.create(secrets, { ...authority, metadata });
-    expect(ids(await again('rooted'))).toEqual(ids(object));
+    expect(ids(await suite.settle(object))).toEqual(ids(object));
   });
 });

@@ -2,11 +2,51 @@
 // Writes that fail, get lost or are applied without a word: the end state is the same as without the fault.
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { persistentVolumeClaims, services } from '../../src/runtime/resources.ts';
+import type { KubeObject } from '../../src/runtime/json.ts';
+import {
+  configMaps,
+  networkPolicies,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  type Resource,
+  secrets,
+  services,
+  statefulSets,
+} from '../../src/runtime/resources.ts';
 import { availableNow, cluster, condition } from './harness/cluster.ts';
 import { inventory, memberLives, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
+
+interface Stranger {
+  /** As the condition names it. */
+  told: string;
+  kind: Resource<KubeObject>;
+  object: KubeObject;
+}
+
+/** One object of each kind that a cluster `taken` is made of, with its name, of somebody else. */
+function strangers(namespace: string): Stranger[] {
+  const labels = { team: 'others' };
+  const selector = { matchLabels: labels };
+  const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '300Mi' } } };
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'x', image: 'example.com/x:1' }] } };
+  const of = (kind: Resource<KubeObject>, name: string, rest: object = {}): Stranger => ({
+    told: `${kind.kind} ${name}`,
+    kind,
+    object: { metadata: { namespace, name, labels }, ...rest },
+  });
+  return [
+    of(configMaps, 'taken-config', { data: { mine: 'yes' } }),
+    of(secrets, 'taken-ca-peer', { stringData: { mine: 'yes' } }),
+    of(secrets, 'taken-tls-server', { stringData: { mine: 'yes' } }),
+    of(services, 'taken-client', { spec: { ports: [{ port: 80 }] } }),
+    of(podDisruptionBudgets, 'taken', { spec: { selector, minAvailable: 1 } }),
+    of(networkPolicies, 'taken-peer', { spec: { podSelector: selector } }),
+    of(persistentVolumeClaims, 'data-taken-0', { spec: claim }),
+    of(statefulSets, 'taken', { spec: { replicas: 0, serviceName: 'x', selector, template } }),
+  ];
+}
 
 const suite = useOperator({ namespaces: 5, proxy: true });
 
@@ -57,22 +97,30 @@ describe.concurrent('writes', () => {
     await suite.settle(object);
   });
 
-  test('7b. an object of our name that is not ours is told and not taken over; when it goes the cluster forms', async () => {
-    const object = cluster(suite.namespaces[1] ?? '', 'taken');
-    const { namespace = '', name } = object.metadata;
-    const foreign = { namespace, name: `${name}-client` };
-    const spec = { ports: [{ port: 80 }] };
-    const made = await suite.kube.create(services, { metadata: foreign, spec });
+  test('7b. objects of our names that are not ours are told and not taken over; when the last goes the cluster forms', async () => {
+    const object = cluster(suite.namespaces[1] ?? '', 'taken', { replicas: 3 });
+    const { namespace = '' } = object.metadata;
+    const left = strangers(namespace);
+    const made = await Promise.all(left.map(({ kind, object: o }) => suite.kube.create(kind, o)));
     await suite.kube.create(etcdClusters, object);
-    const blocked = await until('the conflict is told', {
-      within: 30_000,
-      read: () => suite.kube.get(etcdClusters, { namespace, name }),
-      holds: (seen) => condition(seen, 'Ready')?.reason === 'NameConflict',
-    });
-    expect(condition(blocked, 'Ready')?.message).toContain(foreign.name);
-    const kept = await suite.kube.get(services, foreign);
-    expect([kept.metadata.uid, kept.spec?.ports?.[0]?.port]).toEqual([made.metadata.uid, 80]);
-    await suite.kube.delete(services, foreign);
+    while (left.length > 0) {
+      const blocked = await until(`the conflict is told of one of ${left.map(({ told }) => told).join(', ')}`, {
+        within: 45_000,
+        read: () => suite.kube.get(etcdClusters, object.metadata),
+        holds: (seen) => {
+          const { reason, message = '' } = condition(seen, 'Ready') ?? {};
+          return reason === 'NameConflict' && left.some(({ told }) => message.includes(`the ${told} exists`));
+        },
+      });
+      const index = left.findIndex(({ told }) => condition(blocked, 'Ready')?.message?.includes(`the ${told} exists`));
+      const [{ kind, object: o }] = left.splice(index, 1) as [Stranger];
+      const kept = await suite.kube.get(kind, o.metadata);
+      const before = made.find(({ metadata }) => metadata.uid === kept.metadata.uid);
+      expect(before, `${kind.kind} ${o.metadata.name} is the one that was there`).toBeDefined();
+      expect(kept).toMatchObject({ metadata: { labels: { team: 'others' } } });
+      expect(kept.metadata.ownerReferences).toBeUndefined();
+      await suite.kube.delete(kind, o.metadata, { propagationPolicy: 'Background' });
+    }
     await suite.settle(object);
   });
 
