@@ -4,12 +4,18 @@ import type { EtcdCluster } from '../api/cluster.ts';
 import { childNames, FINALIZERS, LABELS } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
-import { persistentVolumeClaims, pods, statefulSets } from '../runtime/resources.ts';
+import {
+  configMaps,
+  type PersistentVolumeClaim,
+  persistentVolumeClaims,
+  pods,
+  statefulSets,
+} from '../runtime/resources.ts';
 import { precondition } from './act.ts';
 import { foreignness } from './foreign.ts';
-import { claimIdentity } from './identity.ts';
+import { claimIdentity, decodeIdentity, IdentityError, ordinalOf } from './identity.ts';
 
-/** Milliseconds until the next look while pods are still leaving; their events come sooner. */
+/** Milliseconds until the next look while pods or claims are still leaving; their events come sooner. */
 const LOOK_AGAIN_MS = 2_000;
 
 const wants = (cluster: EtcdCluster): boolean => cluster.spec?.storage?.retentionPolicy?.whenDeleted === 'Delete';
@@ -30,6 +36,36 @@ async function setFinalizer(client: KubeClient, cluster: EtcdCluster, present: b
 
 export const updateFinalizer = (client: KubeClient, cluster: EtcdCluster, signal: AbortSignal) =>
   setFinalizer(client, cluster, wants(cluster), signal);
+
+/**
+ * The claims that go with the cluster: those of its own data, and those that never held any. A copy under another name,
+ * or the data of another formed cluster, is not ours to delete.
+ */
+export function doomed(
+  claims: readonly PersistentVolumeClaim[],
+  cluster: EtcdCluster,
+  genesis: string | undefined,
+): PersistentVolumeClaim[] {
+  const own = [genesis, cluster.status?.genesis];
+  return claims.filter((claim) => {
+    const marks = claimIdentity(claim);
+    const named = ordinalOf(cluster.metadata.name, claim.metadata.name) !== undefined;
+    return named && (marks?.formed !== true || own.includes(marks.genesis));
+  });
+}
+
+/** The genesis of the record, read live; undefined when there is none to believe. */
+async function recordedGenesis(client: KubeClient, cluster: EtcdCluster, signal: AbortSignal) {
+  const ref = { namespace: cluster.metadata.namespace as string, name: childNames(cluster.metadata.name).config };
+  const config = await client.find(configMaps, ref, { signal });
+  if (config === undefined || foreignness(config, cluster) !== undefined) return undefined;
+  try {
+    return decodeIdentity(config).genesis;
+  } catch (e) {
+    if (e instanceof IdentityError) return undefined;
+    throw e;
+  }
+}
 
 /** One pass of the deletion; `undefined` when nothing is left to do. Everything is read live. */
 export async function finishDeletion(
@@ -68,14 +104,16 @@ export async function finishDeletion(
     { signal },
   );
   if (left.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS };
-  const claims = await client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
-  for (const claim of claims.filter(
-    (c) => claimIdentity(c) !== undefined && c.metadata.deletionTimestamp === undefined,
-  )) {
+  const genesis = await recordedGenesis(client, cluster, signal);
+  const labelled = await client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
+  const claims = doomed(labelled, cluster, genesis);
+  for (const claim of claims.filter((c) => c.metadata.deletionTimestamp === undefined)) {
     await client.delete(persistentVolumeClaims, { namespace, name: claim.metadata.name }, precondition(claim), {
       signal,
     });
   }
+  // Gone, not only leaving: the next cluster of this name would take them for data to bring back.
+  if (claims.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS };
   await setFinalizer(client, cluster, false, signal);
   return undefined;
 }

@@ -31,6 +31,11 @@ const claim = (ordinal: number, genesis: string | undefined, formed = true, size
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: size } } },
   }) satisfies PersistentVolumeClaim;
 
+const changed = (c: PersistentVolumeClaim, annotations: Record<string, string>): PersistentVolumeClaim => ({
+  ...c,
+  metadata: { ...c.metadata, annotations: { ...c.metadata.annotations, ...annotations } },
+});
+
 const recover = (...claims: PersistentVolumeClaim[]) => recoverIdentity('orders', claims, wanted);
 const identityOf = (...claims: PersistentVolumeClaim[]) => {
   const found = recover(...claims);
@@ -55,6 +60,39 @@ describe('recoverIdentity', () => {
   it('takes number, version and storage from the claims, not from the new spec', () => {
     const { formation } = identityOf(claim(0, 'a', true, '2Gi'));
     expect([formation.replicas, formation.version, formation.storage.size]).toEqual([1, '3.5.33', '2Gi']);
+  });
+
+  it('misses a lost claim of the last member too, since every claim says how many there are', () => {
+    const of3 = { [ANNOTATIONS.replicas]: '3' };
+    const { members, formation } = identityOf(changed(claim(0, 'a'), of3), changed(claim(1, 'a'), of3));
+    expect([members.length, formation.replicas]).toEqual([3, 3]);
+    expect(identityOf(changed(claim(0, 'a'), { [ANNOTATIONS.replicas]: 'many' })).members).toHaveLength(1);
+  });
+
+  it('takes no copy of a claim for the claim', () => {
+    const copy = claim(0, 'a');
+    for (const name of [
+      'data-orders-0-clone',
+      'data-orders-00',
+      'data-orders-',
+      'data-orders-x',
+      'old-data-orders-0',
+    ]) {
+      const copied = { ...copy, metadata: { ...copy.metadata, name } };
+      expect(recover(copied).kind, name).toBe('none');
+      expect(identityOf(claim(0, 'a'), copied).members.map((m) => m.name)).toEqual(['orders-0']);
+    }
+  });
+
+  it('waits for claims that are being deleted, instead of taking over data that is about to go', () => {
+    const leaving = claim(1, 'b');
+    leaving.metadata.deletionTimestamp = '2026-11-23T10:00:00Z';
+    for (const claims of [[leaving], [claim(0, 'a'), leaving]]) {
+      const found = recover(...claims);
+      expect(found).toMatchObject({ kind: 'refused' });
+      expect(found.kind === 'refused' && found.message).toContain('waiting until');
+      expect(found.kind === 'refused' && found.message).toContain('data-orders-1');
+    }
   });
 
   it('keeps the incarnations, and gives a lost member one that no volume holds', () => {

@@ -96,6 +96,8 @@ export interface ClaimIdentity {
   readonly incarnation: string;
   readonly formed: boolean;
   readonly version: string | undefined;
+  /** How many members the cluster has; undefined when the claim does not say. */
+  readonly replicas: number | undefined;
 }
 
 export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | undefined {
@@ -103,7 +105,14 @@ export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | und
   const genesis = a[ANNOTATIONS.genesis];
   const incarnation = a[ANNOTATIONS.incarnation];
   if (genesis === undefined || incarnation === undefined) return undefined;
-  return { genesis, incarnation, formed: a[ANNOTATIONS.formed] === 'true', version: a[ANNOTATIONS.version] };
+  const replicas = a[ANNOTATIONS.replicas] ?? '';
+  return {
+    genesis,
+    incarnation,
+    formed: a[ANNOTATIONS.formed] === 'true',
+    version: a[ANNOTATIONS.version],
+    replicas: /^[1-9]$/.test(replicas) ? Number(replicas) : undefined,
+  };
 }
 
 export type Recovered =
@@ -123,11 +132,20 @@ export function recoverIdentity(
 ): Recovered {
   const known = claims.flatMap((claim) => {
     const identity = claimIdentity(claim);
-    return identity === undefined ? [] : [{ claim, identity }];
+    const ordinal = ordinalOf(clusterName, claim.metadata.name);
+    return identity === undefined || ordinal === undefined ? [] : [{ claim, identity, ordinal }];
   });
   const formed = known.filter((k) => k.identity.formed);
   // Claims of a formation that never finished hold nothing acknowledged; the cluster is simply formed anew on them.
   if (formed.length === 0) return { kind: 'none' };
+  const leaving = formed.filter((k) => k.claim.metadata.deletionTimestamp !== undefined);
+  if (leaving.length > 0) {
+    const list = leaving.map((k) => k.claim.metadata.name).toSorted();
+    return {
+      kind: 'refused',
+      message: `waiting until what is being deleted is gone with its data: ${list.join(', ')}; a claim goes when no pod uses it any more`,
+    };
+  }
   const geneses = [...new Set(formed.map((k) => k.identity.genesis))];
   if (geneses.length > 1) {
     const list = formed.map((k) => `${k.claim.metadata.name} (${k.identity.genesis})`).toSorted();
@@ -139,8 +157,8 @@ export function recoverIdentity(
     };
   }
   const genesis = geneses[0] as string;
-  const ordinals = formed.map((k) => ordinalOf(clusterName, k.claim.metadata.name));
-  const replicas = Math.max(...ordinals) + 1;
+  const recorded = formed.map((k) => k.identity.replicas).filter((n) => n !== undefined);
+  const replicas = Math.max(...(recorded.length > 0 ? recorded : formed.map((k) => k.ordinal + 1)));
   const byName = new Map(formed.map((k) => [k.claim.metadata.name, k.identity]));
   const members = Array.from({ length: replicas }, (_, i) => ({
     name: `${clusterName}-${i}`,
@@ -181,8 +199,10 @@ function storageOf(claims: readonly PersistentVolumeClaim[], wanted: Formation['
   };
 }
 
-function ordinalOf(clusterName: string, claim: string): number {
-  return Number(claim.slice(claimName(clusterName, 0).length - 1));
+/** Whose claim this is, by its exact name: a copy beside it carries the same labels and annotations. */
+export function ordinalOf(clusterName: string, claim: string): number | undefined {
+  const ordinal = Number(claim.at(-1));
+  return claim === claimName(clusterName, ordinal) ? ordinal : undefined;
 }
 
 /** Formation of the spec as it stands now. */

@@ -159,6 +159,7 @@ describe('the StatefulSet', () => {
       expect(metadata.annotations).toMatchObject({
         'etcd.quorate.dev/genesis': identity.genesis,
         'etcd.quorate.dev/incarnation': identity.members[i]?.incarnation,
+        'etcd.quorate.dev/replicas': '3',
       });
       expect(metadata.annotations).not.toHaveProperty('etcd.quorate.dev/formed');
     }

@@ -15,6 +15,8 @@ import { CONF_DIR, DATA_MOUNT, PEER_DIR } from './memberfile.ts';
 
 /** The user and group of every pod that we make: numeric, because Pod Security cannot judge names. */
 const RUN_AS = 65_532;
+/** Keys are for the member alone: its user reads them as a member of `fsGroup`. */
+const KEY_MODE = 0o440;
 
 function claimSpec(storage: Identity['formation']['storage']) {
   return {
@@ -41,6 +43,7 @@ export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<Pe
           [ANNOTATIONS.genesis]: identity.genesis,
           [ANNOTATIONS.incarnation]: member.incarnation,
           [ANNOTATIONS.version]: identity.formation.version,
+          [ANNOTATIONS.replicas]: String(identity.members.length),
         },
       },
       spec: claimSpec(identity.formation.storage),
@@ -134,8 +137,8 @@ function podTemplate(cluster: EtcdCluster, identity: Identity) {
       containers: [container(identity)],
       initContainers: [],
       volumes: [
-        { name: 'conf', secret: { secretName: names.serverTls } },
-        { name: 'peer', secret: { secretName: names.peerTls } },
+        { name: 'conf', secret: { secretName: names.serverTls, defaultMode: KEY_MODE } },
+        { name: 'peer', secret: { secretName: names.peerTls, defaultMode: KEY_MODE } },
       ],
       ...placement(cluster, identity),
       imagePullSecrets: image.pullSecrets,

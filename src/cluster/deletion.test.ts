@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which claims go with a cluster whose policy is Delete, and which are not its own.
+import { describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../api/cluster.ts';
+import { ANNOTATIONS } from '../api/names.ts';
+import type { PersistentVolumeClaim } from '../runtime/resources.ts';
+import { doomed } from './deletion.ts';
+
+const claim = (name: string, genesis?: string, formed = true): PersistentVolumeClaim => ({
+  metadata: {
+    name,
+    ...(genesis === undefined
+      ? {}
+      : {
+          annotations: {
+            [ANNOTATIONS.genesis]: genesis,
+            [ANNOTATIONS.incarnation]: '00000000',
+            [ANNOTATIONS.formed]: String(formed),
+          },
+        }),
+  },
+});
+
+const cluster = (genesis?: string) => ({ metadata: { name: 'orders' }, status: { genesis } }) as EtcdCluster;
+
+describe('with the policy Delete', () => {
+  it.each<[string, PersistentVolumeClaim, { record?: string; status?: string }, boolean]>([
+    ['the data of the recorded cluster goes', claim('data-orders-0', 'own'), { record: 'own' }, true],
+    ['without a record, the data that status names goes', claim('data-orders-0', 'own'), { status: 'own' }, true],
+    ['data of another formed cluster stays', claim('data-orders-0', 'other'), { record: 'own', status: 'own' }, false],
+    ['with neither record nor status, formed data stays', claim('data-orders-0', 'own'), {}, false],
+    ['a copy under another name stays', claim('data-orders-0-clone', 'own'), { record: 'own' }, false],
+    ['an attempt that never formed goes', claim('data-orders-2', 'first', false), { record: 'own' }, true],
+    ['the empty claim of the StatefulSet controller goes', claim('data-orders-2'), { record: 'own' }, true],
+    ['a labelled claim of no member stays', claim('scratch'), { record: 'own' }, false],
+  ])('%s', (_sentence, given, { record, status }, goes) => {
+    expect(doomed([given], cluster(status), record)).toEqual(goes ? [given] : []);
+  });
+});
