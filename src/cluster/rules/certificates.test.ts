@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// An authority is minted once: what the leaves say counts where the record cannot.
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../../api/cluster.ts';
+import type { Secret } from '../../runtime/resources.ts';
+import { createAuthority, type KeyCertificate } from '../../tls/authority.ts';
+import { generateKey } from '../../tls/keys.ts';
+import { certificateFacts } from '../certificates.ts';
+import type { AuthorityState, Observed, SecretState } from '../observed.ts';
+import { authoritySecretName, renderAuthoritySecret, type Side } from '../render/certificates.ts';
+import { authorityRule, certificateRule } from './certificates.ts';
+
+const cluster = { metadata: { name: 'orders', namespace: 'shop', uid: 'u1' } } as EtcdCluster;
+let first: KeyCertificate;
+let second: KeyCertificate;
+
+beforeAll(async () => {
+  const key = await generateKey(2048);
+  first = await createAuthority({ commonName: 'first', key });
+  second = await createAuthority({ commonName: 'second', key });
+});
+
+function authority(side: Side, held: KeyCertificate | undefined): AuthorityState {
+  const secret = held === undefined ? undefined : renderAuthoritySecret(cluster, side, held);
+  return { side, secret, foreign: undefined, cert: held?.cert, ...certificateFacts(secret) };
+}
+
+function leaf(side: Side, issuer: KeyCertificate | undefined, problem?: string): SecretState {
+  const data = issuer === undefined ? {} : { 'ca.crt': Buffer.from(issuer.cert).toString('base64') };
+  const secret: Secret | undefined = issuer === undefined ? undefined : { metadata: { name: side }, data };
+  const need = { name: `orders-tls-${side}`, side, leaves: [], extra: {} };
+  return { need, secret, foreign: undefined, problem, notAfter: undefined };
+}
+
+/** A record that was rebuilt from the claims: it names no authorities. */
+const rebuilt = (authorities: AuthorityState[], secrets: SecretState[]) =>
+  ({ cluster, authorities, secrets, children: [], identity: { phase: 'Formed' } }) as unknown as Observed;
+
+describe('an authority that no record names', () => {
+  it('is minted when there is nothing that another one could have signed', () => {
+    const o = rebuilt([authority('peer', undefined), authority('client', undefined)], [leaf('peer', undefined)]);
+    expect(authorityRule(o)?.step).toMatchObject({ action: 'IssueAuthorities', sides: ['peer', 'client'] });
+  });
+
+  it('is recorded when the leaves are of it', () => {
+    const o = rebuilt(
+      [authority('peer', first), authority('client', second)],
+      [leaf('peer', first), leaf('client', second)],
+    );
+    expect(authorityRule(o)?.step).toMatchObject({ action: 'RecordIdentity', reason: 'AuthoritiesRecorded' });
+  });
+
+  it.each<[string, () => KeyCertificate | undefined]>([
+    ['AuthorityLost', () => undefined],
+    ['AuthorityReplaced', () => second],
+  ])('%s is told when the leaves are of another one, and nothing is signed', (reason, held) => {
+    const o = rebuilt([authority('peer', first), authority('client', held())], [leaf('client', first, 'expired')]);
+    const ruling = authorityRule(o);
+    expect(ruling?.step).toBeUndefined();
+    expect(ruling?.finding).toMatchObject({ kind: 'blocked', reason });
+    expect(ruling?.finding?.message).toContain(authoritySecretName(cluster, 'client'));
+    expect(ruling?.finding?.message).toContain(authority('client', first).fingerprint?.slice(0, 16));
+    expect(certificateRule(o)).toBeUndefined();
+  });
+
+  it('the side that is whole goes on issuing meanwhile', () => {
+    const o = rebuilt(
+      [authority('peer', undefined), authority('client', first)],
+      [leaf('peer', second), leaf('client', first, 'the member files changed')],
+    );
+    expect(authorityRule(o)?.finding?.reason).toBe('AuthorityLost');
+    expect(certificateRule(o)?.step).toMatchObject({ action: 'WriteSecrets', reason: 'CertificatesIssued' });
+  });
+});
