@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an attacker would try: ports, keys, other namespaces, and secrets that leak.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
-import { etcdBackups } from '../../src/api/resources.ts';
+import { etcdBackups, etcdClusters } from '../../src/api/resources.ts';
 import { configMaps, pods, secrets, statefulSets } from '../../src/runtime/resources.ts';
-import { kubectlResult } from '../testbed/kubectl.ts';
+import { audit, auditMark } from '../testbed/audit.ts';
+import { FILES, NODES } from '../testbed/config.ts';
+import { kubectl, kubectlResult } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
-import { cluster } from './harness/cluster.ts';
+import { type ObjectStore, objectStore } from '../testbed/s3.ts';
+import { ensureSettings } from '../testbed/settings.ts';
+import { cluster, waitAvailable } from './harness/cluster.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
@@ -15,8 +22,8 @@ const space = () => suite.namespaces[0] ?? '';
 const of = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 const text = (data: string | undefined) => Buffer.from(data ?? '', 'base64').toString();
 
-/** Everything of a namespace that is not a Secret, and everything that the operator said. */
-async function readable(object: EtcdCluster): Promise<string> {
+/** Everything of a namespace that is not a Secret, everything that the operator said, and the audit log since a mark. */
+async function readable(object: EtcdCluster, since: number): Promise<string> {
   const kinds = 'etcdclusters,etcdbackups,configmaps,pods,statefulsets,jobs,services,persistentvolumeclaims,events';
   const objects = await kubectlResult(['-n', object.metadata.namespace ?? '', 'get', kinds, '-o', 'json']);
   const podLogs = await Promise.all(
@@ -24,7 +31,17 @@ async function readable(object: EtcdCluster): Promise<string> {
       suite.kube.logs(p.metadata.namespace ?? '', p.metadata.name, { tailLines: 5000 }).catch(() => ''),
     ),
   );
-  return [objects.stdout, await suite.operator.logs(20_000), ...podLogs].join('\n');
+  const operators = await suite.operator.pods();
+  const metrics = await Promise.all(
+    operators.map(({ metadata: { namespace, name } }) =>
+      kubectl('get', '--raw', `/api/v1/namespaces/${namespace}/pods/${name}:8081/proxy/metrics`),
+    ),
+  );
+  expect(metrics.join('')).toContain('quorate_reconcile_total');
+  const auditLog = await readFile(path.join(FILES.logs, 'control-plane', 'audit.log'));
+  const audited = auditLog.subarray(since).toString();
+  expect(audited).toContain(object.metadata.name);
+  return [objects.stdout, await suite.operator.logs(20_000), ...podLogs, ...metrics, audited].join('\n');
 }
 
 describe('security', () => {
@@ -42,8 +59,15 @@ describe('security', () => {
     expect(text(conf.data?.['ca.crt'])).not.toBe(text(peer.data?.['ca.crt']));
     const [pod] = await suite.kube.list(pods, space(), of('cis'));
     for (const port of [2379, 2380]) {
-      const script = `echo | timeout 5 openssl s_client -connect ${pod?.status?.podIP}:${port} -tls1_1 2>&1 | grep -c 'Cipher is (NONE)'; true`;
-      expect((await suite.environment.exec(RECORDER, ['sh', '-c', script])).trim(), `TLS 1.1 on ${port}`).toBe('1');
+      // At this level the client itself offers old versions: a refusal is the member's.
+      const greet = (version: string) =>
+        suite.environment.exec(RECORDER, [
+          'sh',
+          '-c',
+          `echo | timeout 5 openssl s_client -connect ${pod?.status?.podIP}:${port} -${version} -cipher DEFAULT@SECLEVEL=0 2>&1; true`,
+        ]);
+      expect(await greet('tls1_1'), `TLS 1.1 on ${port}`).toMatch(/alert protocol version[^]*Cipher is \(NONE\)/);
+      expect(await greet('tls1_2'), `control: TLS 1.2 on ${port}`).toContain('New, TLSv1.2, Cipher is ECDHE-');
     }
     await suite.settle(object);
   });
@@ -70,6 +94,69 @@ describe('security', () => {
     expect(JSON.stringify(config?.data)).not.toContain('PRIVATE KEY');
   });
 
+  test('data and keys are not for other users of the node, and no member logs for debugging', async () => {
+    const { namespace, name } = (await suite.available(cluster(space(), 'modes'), 120_000)).metadata;
+    const [pod] = await suite.kube.list(pods, namespace, of(name));
+    const container = pod?.status?.containerStatuses?.[0]?.containerID?.split('//')[1];
+    const script = `for p in /proc/[0-9]*; do grep -q ${container} $p/cgroup && root=$p/root; done 2>/dev/null
+      find $root/var/lib/etcd -mindepth 2 -maxdepth 2 -exec stat -c 'data %a %u' {} +
+      find $root/etc/etcd/*/ -maxdepth 1 '(' -name '*.key' -o -name '*.yaml' ')' -exec stat -L -c '%n %a %u %g' {} + | sed 's#.*/##'`;
+    const seen = (await suite.environment.exec(pod?.spec?.nodeName ?? '', ['sh', '-c', script])).trim().split('\n');
+    // The set-group-id bit comes from the volume; nobody but the member's user may do anything.
+    expect(seen.filter((line) => line.startsWith('data '))).toEqual([expect.stringMatching(/^data 2?700 65532$/)]);
+    expect(seen.filter((line) => !line.startsWith('data ')).toSorted()).toEqual(
+      ['dial.key', 'modes-0.yaml', 'tls.key', 'tls.key'].map((file) => `${file} 440 0 65532`),
+    );
+    const conf = await suite.kube.get(secrets, { namespace: space(), name: 'modes-tls-server' });
+    expect(text(conf.data?.['modes-0.yaml'])).toMatch(/^log-level: "?info"?$/m);
+  });
+
+  test('a Secret of another namespace cannot be named, and nothing of it is ever read', async () => {
+    const [mine = '', theirs = ''] = suite.namespaces;
+    const planted = 'planted-77b1d9c04e52-content';
+    await suite.kube.create(secrets, {
+      metadata: { name: 'theirs', namespace: theirs },
+      stringData: { accessKeyId: 'planted-id-31f7', secretAccessKey: planted },
+    });
+    const naming = (name: string, ref: object = {}) => {
+      const s3 = { bucket: 'no-such-bucket', endpoint: 'http://s3.testbed.svc:7070' };
+      const store = { s3: { ...s3, credentialsSecret: { name, ...ref } } };
+      return cluster(mine, 'thief', { backup: { store } });
+    };
+    const since = await auditMark();
+    for (const name of [`${theirs}/theirs`, `../${theirs}/theirs`, '../theirs', `%2e%2e%2ftheirs`, 'theirs\n']) {
+      await expect(suite.kube.apply(naming(name)), name).rejects.toThrow('spec.backup.store.s3.credentialsSecret.name');
+    }
+    await expect(suite.kube.apply(naming('theirs', { namespace: theirs }))).rejects.toThrow(
+      'credentialsSecret.namespace',
+    );
+    // A dotted name is a lawful one, and means a Secret of this namespace.
+    const fqdn = `theirs.${theirs}.svc.cluster.local`;
+    const object = await suite.available(naming(fqdn), 120_000);
+    await suite.kube.create(etcdBackups, {
+      metadata: { namespace: mine, name: 'stolen' },
+      spec: { clusterName: 'thief' },
+    });
+    const told = await until('the backup says that its Secret is missing', {
+      within: 30_000,
+      read: () => suite.kube.get(etcdBackups, { namespace: mine, name: 'stolen' }),
+      holds: (b) => b.status?.conditions?.some((c) => c.status === 'False' && c.message.includes(fqdn)) === true,
+    });
+    expect(told.status?.conditions?.find((c) => c.type === 'Ready')?.message).not.toContain(planted);
+    const said = await readable(object, since);
+    expect(said).toContain('stolen');
+    for (const secret of [planted, 'planted-id-31f7'])
+      for (const form of [secret, Buffer.from(secret).toString('base64').slice(0, 20)])
+        expect(said).not.toContain(form);
+    const account = new RegExp(`:${suite.operator.namespace}:`);
+    const reads = await audit({ since, user: account, resource: 'secrets', namespace: theirs, name: 'theirs' });
+    expect(reads).toEqual([]);
+    expect(
+      (await audit({ since, user: account, resource: 'secrets', namespace: mine, name: fqdn })).length,
+    ).toBeGreaterThan(0);
+    await suite.kube.delete(etcdClusters, object.metadata);
+  });
+
   test('the operator’s account cannot read Secrets of a namespace that it does not watch, nor list those that it does', async () => {
     const name = (await suite.operator.pods())[0]?.spec?.serviceAccountName;
     expect(name).toContain(suite.operator.release);
@@ -86,39 +173,83 @@ describe('security', () => {
     expect(await can('create', 'etcdclusters', '-n', 'kube-system')).toBe('no');
   });
 
-  test('keys and credentials are nowhere but in Secrets: not in logs, Events, status, arguments or environment', async () => {
+  test('keys and credentials are nowhere but in Secrets: not in logs, Events, status, metrics, objects of the store, arguments or environment', async () => {
+    const since = await auditMark();
     const canary = 'canary-8f3a1c90d2e7-secret';
     const namespace = suite.namespaces[1] ?? '';
-    const stringData = { accessKeyId: 'canary-id-55aa', secretAccessKey: canary };
-    await suite.kube.apply({
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: 'store', namespace },
-      stringData,
-    } as never);
-    const store = {
-      s3: { bucket: 'no-such-bucket', endpoint: 'http://s3.testbed.svc:7070', credentialsSecret: { name: 'store' } },
+    const real = objectStore(await ensureSettings());
+    const prefix = `e2e/${suite.operator.release}`;
+    const secret = (name: string, accessKeyId: string, secretAccessKey: string) =>
+      suite.kube.create(secrets, { metadata: { name, namespace }, stringData: { accessKeyId, secretAccessKey } });
+    await Promise.all([
+      secret('store', 'canary-id-55aa', canary),
+      secret('real', real.accessKeyId, real.secretAccessKey),
+    ]);
+    const s3 = { endpoint: real.endpointInCluster, region: real.region, prefix };
+    const store = (bucket: string, name: string) => ({ s3: { ...s3, bucket, credentialsSecret: { name } } });
+    const policy = { backup: { store: store('no-such-bucket', 'store') } } as Partial<EtcdCluster['spec']>;
+    const object = await suite.available(cluster(namespace, 'canary', policy), 120_000);
+    const backUp = async (name: string, type: string): Promise<void> => {
+      await suite.kube.create(etcdBackups, { metadata: { namespace, name }, spec: { clusterName: 'canary' } });
+      await until(`${name} is ${type}`, {
+        within: 120_000,
+        read: () => suite.kube.get(etcdBackups, { namespace, name }),
+        holds: (b) => b.status?.conditions?.some((c) => c.type === type && c.status === 'True') === true,
+      });
     };
-    const object = await suite.available(cluster(namespace, 'canary', { backup: { store } }), 120_000);
-    await suite.kube.create(etcdBackups, { metadata: { namespace, name: 'b1' }, spec: { clusterName: 'canary' } });
-    await until('the backup has failed', {
-      within: 120_000,
-      read: () => suite.kube.get(etcdBackups, { namespace, name: 'b1' }),
-      holds: (b) => b.status?.conditions?.some((c) => c.type === 'Stalled' && c.status === 'True') === true,
-    });
-    const said = await readable(object);
+    await backUp('b1', 'Stalled');
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { backup: { store: store(real.bucket, 'real') } } });
+    await waitAvailable(suite.kube, namespace, 'canary');
+    const processes = processesOfJobs('b2');
+    await backUp('b2', 'Ready');
+    const ran = await processes;
+    expect(ran, 'the process of the Job').toMatch(/^HOSTNAME=b2-/m);
+    const stored = await objectsOf(real, `${prefix}/${namespace}/`);
+    expect(stored).toContain('sha256');
+    const said = [await readable(object, since), ran, stored].join('\n');
     expect(said).toContain('b1');
-    const planted = [canary, 'canary-id-55aa'];
+    const planted = [canary, 'canary-id-55aa', real.secretAccessKey];
     const keys = await Promise.all(
       ['canary-ca-peer', 'canary-ca-client', 'canary-tls-server', 'canary-tls-operator', 'canary-client-e2e'].map(
         async (name) =>
           text((await suite.kube.get(secrets, { namespace, name })).data?.['tls.key']).split('\n')[5] ?? '',
       ),
     );
-    for (const secret of [...planted, ...keys]) {
-      expect(secret.length).toBeGreaterThan(10);
-      expect(said.includes(secret), `found: ${secret.slice(0, 12)}…`).toBe(false);
-      expect(said.includes(Buffer.from(secret).toString('base64').slice(0, 20)), 'found in base64').toBe(false);
+    for (const value of [...planted, ...keys]) {
+      expect(value.length).toBeGreaterThan(10);
+      expect(said.includes(value), `found: ${value.slice(0, 12)}…`).toBe(false);
+      expect(said.includes(Buffer.from(value).toString('base64').slice(0, 20)), 'found in base64').toBe(false);
     }
   });
 });
+
+/** Arguments and environment of a backup's process, as root of its node reads them while it runs. */
+async function processesOfJobs(backup: string): Promise<string> {
+  const script = `end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ]; do
+    for f in $(grep -lzx '[b]ackup' /proc/[0-9]*/cmdline 2>/dev/null); do
+      p=\${f%/cmdline}
+      if grep -qz '^HOSTNAME=${backup}-' $p/environ; then cat $p/cmdline $p/environ | tr '\\0' '\\n'; exit; fi
+    done 2>/dev/null; sleep 0.1; done`;
+  const found = NODES.map(async ({ name }) => {
+    const seen = await suite.environment.exec(name, ['sh', '-c', script]);
+    if (seen === '') throw new Error(`no process of ${backup} on ${name}`);
+    return seen;
+  });
+  return Promise.any(found).catch(String);
+}
+
+/** Bodies of the manifests and metadata of all objects below a prefix. */
+async function objectsOf(store: ObjectStore, Prefix: string): Promise<string> {
+  const { endpoint, region, bucket: Bucket, accessKeyId, secretAccessKey } = store;
+  const credentials = { accessKeyId, secretAccessKey };
+  const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials });
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+  const texts = Contents.map(async ({ Key }) => {
+    const { $metadata: _, ...head } = await client.send(new HeadObjectCommand({ Bucket, Key }));
+    const body = Key?.endsWith('.json')
+      ? await (await client.send(new GetObjectCommand({ Bucket, Key }))).Body?.transformToString()
+      : '';
+    return `${Key} ${JSON.stringify(head)} ${body}`;
+  });
+  return (await Promise.all(texts)).join('\n');
+}
