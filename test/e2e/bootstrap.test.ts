@@ -2,19 +2,24 @@
 // From `kubectl apply` to a mutually authenticated quorum, and everything that belongs to it.
 import { isIP } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { etcdClusters } from '../../src/api/resources.ts';
 import {
   networkPolicies,
   persistentVolumeClaims,
   podDisruptionBudgets,
   pods,
+  type Secret,
   secrets,
   services,
   statefulSets,
 } from '../../src/runtime/resources.ts';
+import { killProcess } from '../testbed/faults/pods.ts';
+import { kubectl } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
-import { cluster } from './harness/cluster.ts';
+import { cluster, condition } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
 import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
 
 const suite = useOperator({ namespaces: 2 });
 const space = () => suite.namespaces[0] ?? '';
@@ -24,6 +29,7 @@ describe('bootstrap', () => {
     { version: '3.5.33', replicas: 1 },
     { version: '3.5.33', replicas: 3 },
     { version: '3.6.16', replicas: 5 },
+    { version: '3.6.16', replicas: 7 },
     { version: '3.7.3', replicas: 1 },
     { version: '3.7.3', replicas: 3 },
   ] as const)(
@@ -49,6 +55,58 @@ describe('bootstrap', () => {
       await suite.settle(object);
     },
   );
+
+  test.concurrent('kubectl shows what matters, and the scale subresource selects exactly the members', async () => {
+    const object = await suite.available(cluster(space(), 'shown', { replicas: 3 }), 150_000);
+    const table = async (...args: string[]) => {
+      const [header = '', row = ''] = (await kubectl('-n', space(), 'get', ...args)).split('\n');
+      const columns = header.split(/ {2,}/);
+      // A column's text begins below its title; the last one goes to the end of the line.
+      const starts = columns.map((title) => header.search(new RegExp(`(^|  )${title}( {2,}|$)`)));
+      return Object.fromEntries(columns.map((title, i) => [title, row.slice(starts[i], starts[i + 1]).trim()]));
+    };
+    const narrow = { NAME: 'shown', READY: 'True', REASON: 'Ready', MEMBERS: '3/3', VERSION: '3.6.16' };
+    const age = expect.stringMatching(/^\d+[sm]/);
+    expect(await table('etcd', 'shown')).toEqual({ ...narrow, AGE: age });
+    expect(await table('etcdclusters.etcd.quorate.dev', 'shown', '-o', 'wide')).toEqual({
+      ...narrow,
+      AGE: age,
+      'DB SIZE': expect.stringMatching(/^\d+Mi$/),
+      LEADER: expect.stringMatching(/^shown-[0-2]$/),
+      MESSAGE: '3 of 3 members serve',
+    });
+    expect(await kubectl('-n', space(), 'get', 'quorate', '-o', 'name')).toContain(
+      'etcdcluster.etcd.quorate.dev/shown',
+    );
+    const path = `/apis/etcd.quorate.dev/v1alpha1/namespaces/${space()}/etcdclusters/shown/scale`;
+    const scale = await suite.kube.call<Scale>('GET', path);
+    expect([scale.spec.replicas, scale.status.replicas]).toEqual([3, 3]);
+    const selected = await suite.kube.list(pods, space(), scale.status.selector);
+    expect(selected.map((p) => p.metadata.name).toSorted()).toEqual(['shown-0', 'shown-1', 'shown-2']);
+    await suite.settle(object);
+  });
+
+  test.concurrent('two of three stopped: the quorum is told to be lost, and the third stays ready and serves what it has', async () => {
+    const object = await suite.available(cluster(space(), 'halved', { replicas: 3 }), 150_000);
+    const stopped = ['halved-0', 'halved-2'].map((name) => ({ namespace: space(), name }));
+    await Promise.all(stopped.map((pod) => killProcess(pod, 'etcd', 'SIGSTOP')));
+    const seen = await until('the quorum is told to be lost, and who is away', {
+      within: 75_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (o) => condition(o, 'QuorumLost')?.status === 'True' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(condition(seen, 'Available')?.status).toBe('False');
+    expect(condition(seen, 'QuorumLost')?.message).toMatch(/halved-0: .*halved-2: /);
+    const ready = (await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=halved'))
+      .filter((p) => p.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True'))
+      .map((p) => p.metadata.name);
+    expect(ready, 'readiness is serializable').toEqual(['halved-1']);
+    const get = ['get', 'x', '--consistency=s', '--command-timeout=5s', '--write-out=json'];
+    const ref = { namespace: space(), name: 'halved' };
+    expect(await etcdctl(suite.environment, ref, get, ['halved-1'])).toContain('"revision"');
+    await Promise.all(stopped.map((pod) => killProcess(pod, 'etcd', 'SIGCONT')));
+    await suite.settle(object);
+  });
 
   test('what is made for a cluster, and what its pods may do', async () => {
     const object = await suite.available(cluster(space(), 'whole', { replicas: 3 }), 120_000);
@@ -111,14 +169,18 @@ describe('bootstrap', () => {
     expect(isIP(ip)).toBe(4);
     const dial = (port: number, files: string) =>
       suite.environment.exec(RECORDER, ['sh', '-c', tlsProbe(ip, port, files)]);
-    const credentials = { crt: secret.data?.['tls.crt'] ?? '', key: secret.data?.['tls.key'] ?? '' };
-    const withClient = `echo ${credentials.crt} | base64 -d > $d/c; echo ${credentials.key} | base64 -d > $d/k; set -- -cert $d/c -key $d/k`;
+    const withClient = pairFrom(secret, 'tls.crt', 'tls.key');
     expect(await dial(2379, withClient), 'the client certificate opens the client port').toContain('opened');
     expect(await dial(2379, 'set --'), 'no certificate').toContain('refused');
     expect(await dial(2380, withClient), 'a client certificate on the peer port').toContain('refused');
+    const peer = await suite.kube.get(secrets, { namespace: space(), name: 'doors-tls-peer' });
+    expect(await dial(2380, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the peer port').toContain('opened');
+    expect(await dial(2380, 'set --'), 'no certificate on the peer port').toContain('refused');
+    expect(await dial(2379, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the client port').toContain('refused');
     const stranger =
       'openssl req -x509 -newkey rsa:2048 -nodes -keyout $d/k -out $d/c -days 1 -subj /CN=x 2>/dev/null; set -- -cert $d/c -key $d/k';
-    expect(await dial(2379, stranger), 'a certificate of another authority').toContain('refused');
+    for (const port of [2379, 2380])
+      expect(await dial(port, stranger), `a certificate of another authority on ${port}`).toContain('refused');
   });
 
   test('options of spec.etcd take effect in the members', async () => {
@@ -156,6 +218,17 @@ describe('bootstrap', () => {
     for (const object of made) await suite.settle(object);
   });
 });
+
+interface Scale {
+  spec: { replicas: number };
+  status: { replicas: number; selector: string };
+}
+
+/** Shell that leaves a pair of a Secret where `tlsProbe` dials with it. */
+function pairFrom({ data }: Secret, certificate: string, key: string): string {
+  const file = (name: string, at: string) => `echo ${data?.[name] ?? ''} | base64 -d > $d/${at}`;
+  return `${file(certificate, 'c')}; ${file(key, 'k')}; set -- -cert $d/c -key $d/k`;
+}
 
 /** A handshake with openssl, then a byte each way: TLS 1.3 tells a refused client certificate only after it. */
 function tlsProbe(ip: string, port: number, files: string): string {
