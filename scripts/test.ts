@@ -5,6 +5,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { auditMark } from '../test/testbed/audit.ts';
 import { FILES, ROOT } from '../test/testbed/config.ts';
+import { missingPackages } from '../test/testbed/packages.ts';
 import { findHelm } from './lib/tools.ts';
 
 const stages = ['setup', 'check', 'unit', 'integration', 'e2e', 'teardown'] as const;
@@ -93,6 +94,15 @@ async function vitest(project: 'unit' | 'integration' | 'e2e' | 'testbed', filte
   if (status !== 0 && total.failed === before) count(false, `${project} tests: vitest ended with ${status}`);
 }
 
+/** The set-up installs them; a stage that is run alone says what it lacks. */
+function programs(): void {
+  const missing = missingPackages({ engine: false });
+  if (missing.length === 0) return;
+  const remedy = `apt-get install ${missing.join(' ')}, or make testbed`;
+  say(`✗ some tests will fail, because programs are missing: ${remedy}`);
+  count(false, `programs that tests run: ${remedy}`);
+}
+
 /** Only the whole suite shows whether each right of the operator is needed. */
 async function endToEnd(filters: string[]): Promise<void> {
   const mark = await auditMark();
@@ -113,12 +123,14 @@ async function run(stage: Stage, filters: string[]): Promise<void> {
       await staticChecks();
       break;
     case 'teardown':
-      await check('nothing of the testbed is left', process.execPath, ['test/testbed/cli.ts', 'down']);
+      await check('the testbed is taken down', process.execPath, ['test/testbed/cli.ts', 'down']);
+      await check('nothing of the testbed is left', process.execPath, ['test/testbed/cli.ts', 'left']);
       break;
     case 'e2e':
       await endToEnd(filters);
       break;
     default:
+      programs();
       await vitest(stage, filters);
   }
   say(`── ${stage}: ${since(from)}`);

@@ -22,7 +22,7 @@ async function otherEngines(): Promise<string[]> {
 }
 
 /** Bridges with the testbed's address, by `ip`'s own words. */
-async function bridges(): Promise<string[]> {
+export async function bridges(): Promise<string[]> {
   const { stdout } = await run('ip', ['-o', '-4', 'address', 'show']);
   const fields = stdout.split('\n').map((line) => line.trim().split(/\s+/));
   return fields.filter((line) => line[3] === gateway && line[1]?.startsWith('br-')).map((line) => line[1] ?? '');

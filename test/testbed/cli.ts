@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The testbed from a shell: `up`, `down`, `status`.
+// The testbed from a shell: `up`, `down`, `status`, `left`.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { bringUp, takeDown } from './cluster.ts';
 import { FILES, ROOT } from './config.ts';
 import { kubectl } from './kubectl.ts';
+import { leftovers } from './left.ts';
 import { createProgress } from './progress.ts';
 
 const progress = createProgress((line) => console.log(line));
@@ -24,10 +25,16 @@ async function status(): Promise<void> {
   console.log(await kubectl('get', 'pods', '-A', '-o', 'wide', '--request-timeout=5s'));
 }
 
-const commands: Record<string, () => Promise<void>> = { up, down: () => takeDown(progress), status };
+/** Nothing and status 0 after a teardown that did all of its work. */
+async function left(): Promise<void> {
+  const found = await leftovers();
+  if (found.length > 0) throw new Error(`left on this machine:\n  ${found.join('\n  ')}`);
+}
+
+const commands: Record<string, () => Promise<void>> = { up, down: () => takeDown(progress), status, left };
 const command = commands[process.argv[2] ?? ''];
 if (command === undefined) {
-  console.error(`usage: node ${relative(import.meta.filename)} up|down|status`);
+  console.error(`usage: node ${relative(import.meta.filename)} up|down|status|left`);
   process.exit(2);
 }
 try {

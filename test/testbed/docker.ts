@@ -157,6 +157,18 @@ export async function ensureVolumes(names: readonly string[]): Promise<void> {
 
 const labelled = { filters: { label: [LABEL] } };
 
+/** Names of everything that carries the testbed's label. */
+export async function labelledObjects(): Promise<Record<'container' | 'volume' | 'network' | 'image', string[]>> {
+  const docker = (await runtime()).container.dockerode;
+  const { Volumes: volumes } = await docker.listVolumes(labelled);
+  return {
+    container: (await docker.listContainers({ all: true, ...labelled })).flatMap(({ Names: names }) => names),
+    volume: (volumes ?? []).map(({ Name: name }) => name),
+    network: (await docker.listNetworks(labelled)).map(({ Name: name }) => name),
+    image: (await docker.listImages(labelled)).map(({ Id: id }) => id),
+  };
+}
+
 /** Removing what is gone already is fine. */
 async function gone(work: Promise<unknown>): Promise<void> {
   try {

@@ -3,10 +3,11 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { ADDRESSES, FILES, STATE } from './config.ts';
+import { installPackages, missingPackages } from './packages.ts';
 import type { Progress } from './progress.ts';
 import { run, until } from './run.ts';
 
@@ -68,38 +69,7 @@ async function endProcesses(pids: readonly number[], signal: NodeJS.Signals): Pr
 
 const engineProcesses = () => processesWith('dockerd', `--data-root=${dataRoot}`);
 const containerdProcesses = () => processesWith('containerd', `${execRoot}/containerd/containerd.toml`);
-
-async function missingPackages(): Promise<string[]> {
-  const wanted: Record<string, string> = {
-    dockerd: 'docker.io',
-    debootstrap: 'debootstrap',
-    iptables: 'iptables',
-    ip: 'iproute2',
-  };
-  const folders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-  return Object.entries(wanted)
-    .filter(([program]) => !folders.some((folder) => existsSync(path.join(folder, program))))
-    .map(([, name]) => name);
-}
-
-/** Installs Debian packages without letting them start services. */
-async function install(packages: readonly string[], log: string): Promise<void> {
-  if (process.getuid?.() !== 0) throw new Error(`${packages.join(', ')} must be installed, which needs root`);
-  const policy = '/usr/sbin/policy-rc.d';
-  const ours = !existsSync(policy);
-  if (ours) {
-    await writeFile(policy, '#!/bin/sh\nexit 101\n');
-    await chmod(policy, 0o755);
-  }
-  try {
-    const o = { log, timeoutMs: 10 * 60_000, env: { DEBIAN_FRONTEND: 'noninteractive' } };
-    // Some mirror may be away while the wanted package is not.
-    await run('apt-get', ['update', '-q'], { ...o, allowFailure: true });
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], o);
-  } finally {
-    if (ours) await rm(policy, { force: true });
-  }
-}
+const shimProcesses = () => processesWith('containerd-shim', execRoot);
 
 async function startOwn(): Promise<void> {
   // What a killed engine left: a process that no longer answers, its containerd, and files that name them.
@@ -169,10 +139,10 @@ export async function ensureEngine(progress: Progress): Promise<Engine> {
   const running = await findEngine();
   const own = running?.own ?? true;
   await mkdir(FILES.engine, { recursive: true });
-  const packages = (await missingPackages()).filter((name) => own || name === 'debootstrap');
+  const packages = missingPackages({ engine: own });
   if (packages.length > 0) {
     const log = path.join(FILES.engine, 'apt.log');
-    await progress.step(`install ${packages.join(', ')}`, () => install(packages, log), { log });
+    await progress.step(`install ${packages.join(', ')}`, () => installPackages(packages, log), { log });
   }
   if (running !== undefined) return running;
   await progress.step('start docker engine', startOwn, { log: ENGINE_LOG });
@@ -188,31 +158,45 @@ async function unmountBelow(folder: string): Promise<void> {
 
 const ENGINE_RULE = /DOCKER|docker0/;
 
-/** Chains that the engine leaves in the machine's packet filter when it ends. */
-async function removeChains(): Promise<void> {
+/** Rules and chains of an engine in the machine's packet filter, as `iptables -S` prints them after the table. */
+export async function engineRules(): Promise<string[]> {
+  const found: string[] = [];
   for (const table of ['filter', 'nat']) {
-    const rules = (await run('iptables', ['-t', table, '-S'], { allowFailure: true })).stdout.trim().split('\n');
-    const args = (rule: string, verb: string) => ['-t', table, verb, ...rule.split(' ').slice(1)];
-    for (const rule of rules.filter((r) => r.startsWith('-A') && ENGINE_RULE.test(r))) {
-      await run('iptables', args(rule, '-D'), { allowFailure: true });
-    }
-    for (const rule of rules.filter((r) => r.startsWith('-N') && ENGINE_RULE.test(r))) {
-      await run('iptables', args(rule, '-X'), { allowFailure: true });
+    const { stdout } = await run('iptables', ['-t', table, '-S'], { allowFailure: true });
+    const rules = stdout.split('\n').filter((rule) => /^-[AN]/.test(rule) && ENGINE_RULE.test(rule));
+    found.push(...rules.map((rule) => `${table} ${rule}`));
+  }
+  return found;
+}
+
+/** An engine leaves its chains when it ends; one can only go when no rule names it. */
+async function removeRules(): Promise<void> {
+  const rules = (await engineRules()).map((rule) => rule.split(' '));
+  for (const [verb, removal] of [
+    ['-A', '-D'],
+    ['-N', '-X'],
+  ] as const) {
+    for (const [table = '', , ...words] of rules.filter((rule) => rule[1] === verb)) {
+      await run('iptables', ['-t', table, removal, ...words], { allowFailure: true });
     }
   }
 }
+
+/** Processes of our engine and of what it runs. */
+export const ownProcesses = async (): Promise<number[]> =>
+  (await Promise.all([engineProcesses(), containerdProcesses(), shimProcesses()])).flat();
 
 /** Ends our own engine and removes what it made on the machine; a foreign engine is left alone. */
 export async function stopOwnEngine(): Promise<void> {
   if (!existsSync(dataRoot)) return;
   await endProcesses(await engineProcesses(), 'SIGTERM');
   await endProcesses(await containerdProcesses(), 'SIGKILL');
-  await endProcesses(await processesWith('containerd-shim', execRoot), 'SIGKILL');
+  await endProcesses(await shimProcesses(), 'SIGKILL');
   await unmountBelow(FILES.engine);
   await unmountBelow(execRoot);
   if (!(await answers(SYSTEM_SOCKET))) {
     await run('ip', ['link', 'delete', 'docker0'], { allowFailure: true });
-    await removeChains();
+    await removeRules();
   }
   await rm(execRoot, { recursive: true, force: true });
   await rm(FILES.engine, { recursive: true, force: true });
