@@ -57,7 +57,7 @@ async function operator(args: string[]): Promise<void> {
     pods: watchedPods,
     image: values.image,
     // Backup Jobs would hand whatever answers there to a tenant's bucket.
-    refuseStoreAddresses: [process.env.KUBERNETES_SERVICE_HOST].filter((a) => a !== undefined),
+    apiServerHost: process.env.KUBERNETES_SERVICE_HOST,
   });
   // Enough for ten clusters at once.
   const keys = new KeyPool({ ready: { 2048: 40, 3072: 20 } });

@@ -39,7 +39,7 @@ export const CONDITIONS = {
   BackupHealthy: {
     kinds: 'EtcdCluster',
     presence: 'with spec.backup',
-    meaning: 'Schedules make backups, and the newest one succeeded. Never changes Ready.',
+    meaning: 'Schedules make backups in time, and the newest one succeeded. Never changes Ready.',
   },
   QuorumLost: {
     kinds: 'EtcdCluster',

@@ -37,7 +37,7 @@ const backupColumns: Column[] = [
   ready,
   reason,
   { name: 'Cluster', type: 'string', jsonPath: '.spec.clusterName' },
-  { name: 'Size', type: 'string', jsonPath: '.status.size', description: 'Bytes of the snapshot.' },
+  { name: 'Size', type: 'string', jsonPath: '.status.size', description: 'Size of the snapshot.' },
   { name: 'Revision', type: 'string', jsonPath: '.status.revision' },
   age,
   { name: 'Location', type: 'string', jsonPath: '.status.location', priority: 1 },

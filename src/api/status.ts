@@ -39,7 +39,7 @@ const scheduleStatus = z.object({
 });
 
 const backup = z.object({
-  lastBackup: word().optional().describe('The newest EtcdBackup that succeeded.'),
+  lastSuccessfulBackup: word().optional().describe('The newest EtcdBackup that succeeded.'),
   lastSuccessTime: time().optional().describe('When it was complete.'),
   schedules: z.array(scheduleStatus).max(16).meta(listMap('name')).optional().describe('One for each schedule.'),
 });

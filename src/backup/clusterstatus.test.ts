@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { clusterBackupStatus } from './clusterstatus.ts';
 import { backup, cluster, NOW, scheduled } from './fixtures.ts';
+import { isOf } from './marks.ts';
 import { ScheduleMemory } from './schedule/memory.ts';
 
 const of = (backups: Parameters<typeof clusterBackupStatus>[1], subject = cluster()) =>
@@ -47,12 +48,81 @@ describe('the backups of a cluster', () => {
     expect(of([], subject)).toBeUndefined();
   });
   it('remember the last success when its object is gone', () => {
-    const subject = cluster({ status: { backup: { lastBackup: 'old', lastSuccessTime: '2026-11-22T00:00:00Z' } } });
-    expect(of([], subject)?.status).toEqual({ lastBackup: 'old', lastSuccessTime: '2026-11-22T00:00:00Z' });
+    const subject = cluster({
+      status: { backup: { lastSuccessfulBackup: 'old', lastSuccessTime: '2026-11-22T00:00:00Z' } },
+    });
+    expect(of([], subject)?.status).toEqual({ lastSuccessfulBackup: 'old', lastSuccessTime: '2026-11-22T00:00:00Z' });
     expect(of([scheduled('new', '2026-11-23T06:00:00Z', 'True')], subject)?.status).toEqual({
-      lastBackup: 'new',
+      lastSuccessfulBackup: 'new',
       lastSuccessTime: '2026-11-23T06:00:00Z',
     });
+  });
+  describe('of a schedule', () => {
+    const policy = {
+      store: { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } },
+      schedules: [{ name: 'hourly', schedule: '0 * * * *' }],
+    };
+    const done = scheduled('a', '2026-11-23T05:00:09Z', 'True');
+    const hanging = (at: string) => {
+      const run = scheduled('b', at, 'False');
+      delete run.status?.completionTime;
+      return run;
+    };
+    const health = (
+      backups: Parameters<typeof clusterBackupStatus>[1],
+      o: { memory?: ScheduleMemory; told?: string; suspend?: boolean } = {},
+    ) => {
+      const overdue = { reason: 'BackupOverdue', message: 'told before', lastTransitionTime: o.told };
+      const conditions = o.told === undefined ? [] : [{ type: 'BackupHealthy', status: 'False', ...overdue }];
+      const schedules = policy.schedules.map((s) => ({ ...s, suspend: o.suspend === true }));
+      const subject = cluster({ backup: { ...policy, schedules }, status: { conditions } });
+      return clusterBackupStatus(subject, backups, o.memory ?? new ScheduleMemory(), NOW)?.healthy;
+    };
+    const leftOut = (at: string) => {
+      const memory = new ScheduleMemory();
+      memory.set(cluster().metadata.uid as string, 'hourly', new Date(at), 'left out');
+      return memory;
+    };
+
+    it('are healthy while a run is at work', () => {
+      expect(health([done, hanging('2026-11-23T07:00:00Z')])).toMatchObject({ status: 'True' });
+    });
+    it('are overdue when a run is not finished at the time of the next', () => {
+      expect(health([done, hanging('2026-11-23T06:00:00Z')])).toMatchObject({
+        status: 'False',
+        reason: 'BackupOverdue',
+        message: expect.stringMatching(/^b of the schedule hourly .* 2026-11-23T07:00:00Z/) as string,
+      });
+    });
+    it('are overdue when the latest run was left out, and no more once a backup has finished after it', () => {
+      const memory = leftOut('2026-11-23T06:00:00Z');
+      expect(health([done], { memory })).toMatchObject({ reason: 'BackupOverdue', message: 'left out' });
+      expect(health([done, scheduled('c', '2026-11-23T06:30:00Z', 'True')], { memory })).toMatchObject({
+        status: 'True',
+      });
+    });
+    it('stay overdue for an operator that was restarted, until a backup has finished since', () => {
+      const told = '2026-11-23T06:00:01Z';
+      expect(health([done], { told })).toMatchObject({ reason: 'BackupOverdue', message: 'told before' });
+      expect(health([done, scheduled('c', '2026-11-23T06:30:00Z', 'True')], { told })).toMatchObject({
+        status: 'True',
+      });
+    });
+    it('are not overdue while the schedule is suspended', () => {
+      const o = { memory: leftOut('2026-11-23T06:00:00Z'), told: '2026-11-23T06:00:01Z', suspend: true };
+      expect(health([done, hanging('2026-11-23T06:00:00Z')], o)).toMatchObject({ status: 'True' });
+    });
+  });
+  it('are not those of an earlier cluster of the same name', () => {
+    const subject = cluster();
+    const uid = subject.metadata.uid as string;
+    const made = (clusterUID?: string) => backup({ status: { conditions: [], clusterUID } });
+    expect([made(uid), made(), made('another')].map((b) => isOf(subject, b))).toEqual([true, true, false]);
+  });
+  it('tell a schedule that never comes', () => {
+    const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };
+    const subject = cluster({ backup: { store, schedules: [{ name: 'x', schedule: '0 0 30 2 *' }] } });
+    expect(of([], subject)?.healthy).toMatchObject({ status: 'False', reason: 'InvalidSchedule' });
   });
   it('tell a schedule that cannot be read', () => {
     const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };

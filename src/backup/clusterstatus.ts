@@ -4,6 +4,7 @@ import type { EtcdBackup } from '../api/backup.ts';
 import type { EtcdCluster, EtcdClusterStatus } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
 import type { Condition } from '../runtime/conditions.ts';
+import { seconds } from '../runtime/time.ts';
 import type { ScheduleMemory } from './schedule/memory.ts';
 import { type ScheduleView, viewSchedules } from './schedule/view.ts';
 
@@ -13,12 +14,11 @@ export interface ClusterBackupStatus {
   readonly healthy: { readonly status: Condition['status']; readonly reason: string; readonly message: string };
 }
 
-const seconds = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`;
 const ready = (b: EtcdBackup): Condition | undefined => b.status?.conditions?.find((c) => c.type === 'Ready');
 const doneAt = (b: EtcdBackup): string => b.status?.completionTime ?? '';
 const stalled = (b: EtcdBackup): boolean => b.status?.conditions?.some((c) => c.type === 'Stalled') === true;
 
-/** `undefined` for a cluster without a backup policy. `backups` are those of this cluster's name. */
+/** `undefined` for a cluster without a backup policy. `backups` are those of this very cluster. */
 export function clusterBackupStatus(
   cluster: EtcdCluster,
   backups: readonly EtcdBackup[],
@@ -31,7 +31,10 @@ export function clusterBackupStatus(
   const finished = backups
     .filter((b) => b.status?.completionTime !== undefined)
     .toSorted((a, b) => doneAt(a).localeCompare(doneAt(b)));
-  return { status: status(cluster, finished, views), healthy: healthy(backups, finished.at(-1), views) };
+  return {
+    status: status(cluster, finished, views),
+    healthy: healthy(cluster, { backups, last: finished.at(-1), views }),
+  };
 }
 
 function status(
@@ -45,9 +48,9 @@ function status(
   // The objects may be cleared away; that a backup succeeded stays true.
   const newer = at !== undefined && at >= (previous?.lastSuccessTime ?? '');
   const lastSuccessTime = newer ? at : previous?.lastSuccessTime;
-  const lastBackup = newer ? success?.metadata.name : previous?.lastBackup;
+  const lastSuccessfulBackup = newer ? success?.metadata.name : previous?.lastSuccessfulBackup;
   return {
-    ...(lastBackup === undefined ? {} : { lastBackup }),
+    ...(lastSuccessfulBackup === undefined ? {} : { lastSuccessfulBackup }),
     ...(lastSuccessTime === undefined ? {} : { lastSuccessTime }),
     ...(views.length === 0 ? {} : { schedules: views.map(scheduleRecord) }),
   };
@@ -61,14 +64,35 @@ function scheduleRecord({ schedule, last, state }: ScheduleView) {
   };
 }
 
-function healthy(
-  backups: readonly EtcdBackup[],
-  last: EtcdBackup | undefined,
-  views: readonly ScheduleView[],
-): ClusterBackupStatus['healthy'] {
+interface Seen {
+  readonly backups: readonly EtcdBackup[];
+  /** The newest that is finished. */
+  readonly last: EtcdBackup | undefined;
+  readonly views: readonly ScheduleView[];
+}
+
+/**
+ * Why no backup is made although one is due. A run that was left out is remembered in memory only: the condition that
+ * told of it stands, also after a restart, until a backup has finished since.
+ */
+function overdue(cluster: EtcdCluster, { last, views }: Seen): string | undefined {
+  const active = views.filter((v) => v.schedule.suspend !== true);
+  const outlived = active.find((v) => v.outlived !== undefined)?.outlived;
+  if (outlived !== undefined) return outlived;
+  const since = last === undefined ? '' : doneAt(last);
+  const left = active.find((v) => v.leftOut !== undefined && seconds(v.leftOut.run) > since)?.leftOut;
+  if (left !== undefined) return left.why;
+  const told = cluster.status?.conditions?.find((c) => c.type === 'BackupHealthy' && c.reason === 'BackupOverdue');
+  return told !== undefined && active.length > 0 && told.lastTransitionTime > since ? told.message : undefined;
+}
+
+function healthy(cluster: EtcdCluster, seen: Seen): ClusterBackupStatus['healthy'] {
+  const { backups, last, views } = seen;
   const problem = views.find((v) => v.state.problem !== undefined)?.state.problem;
   if (problem !== undefined) return { status: 'False', reason: 'InvalidSchedule', message: problem };
   const waiting = backups.find((b) => b.status?.completionTime === undefined && stalled(b));
+  const late = waiting === undefined ? overdue(cluster, seen) : undefined;
+  if (late !== undefined) return { status: 'False', reason: 'BackupOverdue', message: late };
   const bad = waiting ?? (last !== undefined && ready(last)?.status !== 'True' ? last : undefined);
   if (bad !== undefined) {
     const { reason = 'Unexpected', message = '' } = ready(bad) ?? {};

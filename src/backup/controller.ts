@@ -139,11 +139,11 @@ export class BackupController {
     const settings = { image, egress };
     const job = renderJob({ backup: o.backup, cluster: o.cluster, spec: o.spec, policy, attempt, settings });
     ctx.log.info({ step: 'CreateJob', job: job.metadata.name, attempt }, 'the Job of the backup is created');
-    const reason = attempt === 1 ? 'Started' : 'Retried';
+    const started = attempt === 1 ? { reason: 'Started' } : { reason: 'Retried' };
     const message = `Job ${job.metadata.name} takes a snapshot of ${o.backup.spec.clusterName}`;
     try {
       const made = await client.create(jobResource, job, { signal: ctx.signal });
-      events.emit(regarding(o.backup), { type: 'Normal', reason, action: 'CreateJob', message });
+      events.emit(regarding(o.backup), { type: 'Normal', ...started, action: 'CreateJob', message });
       return made;
     } catch (e) {
       if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of reasons for which a backup fails, each with what a person can do about it.
+// The one table of reasons for which a backup fails, each with what a person can do about it, as an order.
 
 /** A run of the Job ended with this; it is what the conditions of an EtcdBackup say. */
 export const REMEDIES = {
@@ -23,23 +23,19 @@ export const REMEDIES = {
   StoreRejected:
     'compare the settings of the bucket (object lock, encryption, policies) with docs/backup.md; then create a new EtcdBackup',
   EndpointForbidden:
-    'use the public or cluster name of the store: loopback, link-local, metadata and API server addresses are refused; the operator can be told to allow an address',
-  KeyTaken: 'another object lies under the name of this backup: move it away; then create a new EtcdBackup',
+    'use a name of the store that resolves to its own address: loopback, link-local, metadata and API server addresses are refused; then create a new EtcdBackup',
+  KeyTaken: 'move away the object that lies under the name of this backup; then create a new EtcdBackup',
   SourceUnavailable: "look at the cluster's members and the events of its pods; then create a new EtcdBackup",
   SourceStalled:
     "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",
   StoreStalled: 'look at the network between the Job and the store; then create a new EtcdBackup',
-  SnapshotCorrupt:
-    'what the member sent does not match its own checksum: look at its disk and its log before the next EtcdBackup; nothing was stored',
-  ReadBackMismatch:
-    'the store returned other bytes than were sent and the object was removed: look at the store; then create a new EtcdBackup',
-  InvalidConfiguration: 'the Job could not read its own configuration: install operator and image of one version',
-  Interrupted: 'the pod was told to stop before it was done; then create a new EtcdBackup',
-  OutOfMemory: 'the pod went over its memory limit: please report this with its log; then create a new EtcdBackup',
-  DeadlineExceeded:
-    'the Job ran into its deadline: look at its log and at the speed of the store; then create a new EtcdBackup',
-  JobLost:
-    'the pods of the Job went away without a result: look at the events of the Job; then create a new EtcdBackup',
+  SnapshotCorrupt: 'look at the disk and the log of the member; then create a new EtcdBackup',
+  ReadBackMismatch: 'look at the store, and remove the object if the key may not; then create a new EtcdBackup',
+  InvalidConfiguration: 'install operator and image of one version; then create a new EtcdBackup',
+  Interrupted: 'look at what stops the pods of the Job; then create a new EtcdBackup',
+  OutOfMemory: 'report this with the log of the Job; then create a new EtcdBackup',
+  DeadlineExceeded: 'look at the log of the Job and at the speed of the store; then create a new EtcdBackup',
+  JobLost: 'look at the events of the Job; then create a new EtcdBackup',
   Unexpected: 'look at the log of the Job and report it; then create a new EtcdBackup',
 } as const;
 

@@ -63,7 +63,10 @@ export function scheduled(name: string, at: string, ready: 'True' | 'False'): Et
   });
 }
 
-export function job(attempt: number, o: { end?: 'Complete' | 'Failed'; reason?: string; at?: string } = {}): Job {
+export function job(
+  attempt: number,
+  o: { end?: 'Complete' | 'Failed' | 'FailureTarget'; reason?: string; at?: string; created?: string } = {},
+): Job {
   const end = {
     type: o.end ?? '',
     status: 'True',
@@ -75,14 +78,22 @@ export function job(attempt: number, o: { end?: 'Complete' | 'Failed'; reason?: 
       name: `orders-now-0f9e8d7c-${attempt}`,
       namespace: 'shop',
       uid: JOB_UID,
-      creationTimestamp: '2026-11-23T07:00:01Z',
+      creationTimestamp: o.created ?? '2026-11-23T07:00:01Z',
+      annotations: { [BACKUP_ANNOTATIONS.clusterUid]: CLUSTER_UID },
     },
     status: { conditions: o.end === undefined ? [] : [end] },
   };
 }
 
 export function pod(
-  o: { phase?: string; terminated?: object; waiting?: object; reason?: string; conditions?: object[] } = {},
+  o: {
+    phase?: string;
+    created?: string;
+    terminated?: object;
+    waiting?: object;
+    reason?: string;
+    conditions?: object[];
+  } = {},
 ): Pod {
   const state = {
     ...(o.terminated === undefined ? {} : { terminated: o.terminated }),
@@ -92,6 +103,7 @@ export function pod(
     metadata: {
       name: 'p',
       namespace: 'shop',
+      creationTimestamp: o.created ?? '2026-11-23T07:00:20Z',
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid: JOB_UID, controller: true }],
     },
     status: {
@@ -111,6 +123,7 @@ export const success: JobSuccess = {
   size: 3 * 2 ** 20,
   compressedSize: 2 ** 20,
   sha256: 'ab'.repeat(32),
+  snapshotSha256: 'cd'.repeat(32),
   revision: '42',
   member: 'orders-1',
   etcdVersion: '3.6.16',
@@ -130,6 +143,7 @@ export function observed(o: Partial<ObservedBackup> = {}): ObservedBackup {
     jobs: [],
     pods: [],
     podsAreLive: false,
+    refused: undefined,
     siblings: [],
     image: 'quorate:1',
     secrets: { credentials: undefined, tls: true },

@@ -8,10 +8,10 @@ import type { Manager, WatchedStore } from '../runtime/manager.ts';
 import { jobs as jobResource, type Pod } from '../runtime/resources.ts';
 import { type ClusterBackupStatus, clusterBackupStatus } from './clusterstatus.ts';
 import { BackupController } from './controller.ts';
-import { BACKUP_SELECTOR } from './marks.ts';
+import { BACKUP_SELECTOR, isOf } from './marks.ts';
 import { ScheduleController } from './schedule/controller.ts';
 import { ScheduleMemory } from './schedule/memory.ts';
-import { EgressGuard } from './stores/egress.ts';
+import { apiServerAddresses } from './stores/egress.ts';
 
 export type { ClusterBackupStatus } from './clusterstatus.ts';
 
@@ -24,10 +24,8 @@ export interface BackupDeps {
   readonly pods: WatchedStore<Pod>;
   /** The operator's own image, which Jobs run too; without it backups wait with a condition. */
   readonly image: string | undefined;
-  /** Addresses and ranges that stores may have although they are loopback, link-local or the like. For test set-ups. */
-  readonly allowStoreAddresses?: readonly string[];
-  /** Further addresses that stores must not have, such as the API server's. */
-  readonly refuseStoreAddresses?: readonly string[];
+  /** Where pods reach the API server, which stores must not be; absent outside of a cluster. */
+  readonly apiServerHost: string | undefined;
 }
 
 export interface Backups {
@@ -35,15 +33,13 @@ export interface Backups {
   backupStatus(cluster: EtcdCluster): ClusterBackupStatus | undefined;
 }
 
-/** To be called before the manager runs. Throws RangeError for an address range that is none. */
+/** To be called before the manager runs. */
 export function registerBackup(deps: BackupDeps): Backups {
   const { manager, client, events, clusters, pods } = deps;
   const backups = manager.watch(etcdBackups);
   const jobs = manager.watch(jobResource, { labelSelector: BACKUP_SELECTOR });
   const memory = new ScheduleMemory();
-  const egress = { allow: [...(deps.allowStoreAddresses ?? [])], refuse: [...(deps.refuseStoreAddresses ?? [])] };
-  // A typing mistake must stop the operator, not every backup later on.
-  void new EgressGuard(egress);
+  const egress = { allow: [], refuse: apiServerAddresses(deps.apiServerHost) };
   const clusterChanged = (key: { namespace: string; name: string }): void => manager.enqueue('cluster', key);
   void new BackupController({
     manager,
@@ -60,7 +56,7 @@ export function registerBackup(deps: BackupDeps): Backups {
   void new ScheduleController({ manager, client, events, backups, clusters, memory, clusterChanged });
   return {
     backupStatus: (cluster) => {
-      const mine = backups.list(cluster.metadata.namespace).filter((b) => b.spec.clusterName === cluster.metadata.name);
+      const mine = backups.list(cluster.metadata.namespace).filter((b) => isOf(cluster, b));
       return clusterBackupStatus(cluster, mine, memory, new Date());
     },
   };

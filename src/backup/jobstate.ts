@@ -5,7 +5,7 @@ import type { FailureReason } from './failures.ts';
 import { decodeResult, type JobResult, printable } from './result.ts';
 
 export type JobState =
-  | { readonly kind: 'running'; readonly message: string }
+  | { readonly kind: 'running' }
   | { readonly kind: 'result'; readonly result: JobResult; readonly endedAt: Date | undefined }
   | {
       /** Over, without a word. */
@@ -24,16 +24,19 @@ export function jobState(job: Job, pods: readonly Pod[]): JobState {
     (c) => (c.type === 'Complete' || c.type === 'Failed') && c.status === 'True',
   );
   const endedAt = end?.lastTransitionTime === undefined ? undefined : new Date(end.lastTransitionTime);
+  const outOfTime = (job.status?.conditions ?? []).some(
+    (c) =>
+      (c.type === 'Failed' || c.type === 'FailureTarget') && c.status === 'True' && c.reason === 'DeadlineExceeded',
+  );
   for (const pod of mine) {
     const terminated = containerOf(pod)?.state?.terminated;
     const result = decodeResult(terminated?.message);
     // Success is believed only from a process that also ended so.
+    if (result?.ok === false && outOfTime) return deadline(endedAt);
     if (result !== undefined && (!result.ok || terminated?.exitCode === 0)) return { kind: 'result', result, endedAt };
   }
-  if (end === undefined) return { kind: 'running', message: waitingFor(mine) };
-  if (end.reason === 'DeadlineExceeded') {
-    return ended('DeadlineExceeded', 'the Job ran into its deadline', { repeatable: false, endedAt });
-  }
+  if (end === undefined) return { kind: 'running' };
+  if (outOfTime) return deadline(endedAt);
   const killed = mine.map((p) => containerOf(p)?.state?.terminated).find((t) => t !== undefined);
   if (killed?.reason === 'OOMKilled')
     return ended('OutOfMemory', 'the pod went over its memory limit', { repeatable: false, endedAt });
@@ -54,18 +57,8 @@ const ended = (
   ...o,
 });
 
-const containerOf = (pod: Pod) => pod.status?.containerStatuses?.find((c) => c.name === 'backup');
+/** Its pod was told to stop because of it: what it said then is the echo. Another try would take as long. */
+const deadline = (endedAt: Date | undefined): JobState =>
+  ended('DeadlineExceeded', 'the Job ran into its deadline', { repeatable: false, endedAt });
 
-/** What keeps a Job from being done, in words. */
-function waitingFor(pods: readonly Pod[]): string {
-  const pod = pods.at(-1);
-  if (pod === undefined) return 'the Job waits for its pod; if this lasts, look at the events of the Job';
-  if (pod.status?.phase === 'Running') return 'the snapshot is being taken and stored';
-  const scheduled = pod.status?.conditions?.find((c) => c.type === 'PodScheduled');
-  if (scheduled?.status === 'False')
-    return `the pod finds no node: ${printable(scheduled.message ?? scheduled.reason ?? '')}`;
-  const waiting = containerOf(pod)?.state?.waiting;
-  const reason = waiting?.reason === undefined || waiting.reason === 'ContainerCreating' ? undefined : waiting.reason;
-  if (reason !== undefined) return `the pod does not start: ${printable(`${reason} ${waiting?.message ?? ''}`).trim()}`;
-  return 'the pod starts';
-}
+const containerOf = (pod: Pod) => pod.status?.containerStatuses?.find((c) => c.name === 'backup');

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Labels and annotations on the objects of backups, and the names of Jobs and scheduled backups.
+import type { EtcdBackup } from '../api/backup.ts';
+import type { EtcdCluster } from '../api/cluster.ts';
 import { GROUP, LABELS } from '../api/names.ts';
 
 export const BACKUP_ANNOTATIONS = {
   /** On Jobs and pods: the EtcdBackup they work for. */
   backup: `${GROUP}/backup`,
+  /** On Jobs: the UID of the cluster they work for. */
+  clusterUid: `${GROUP}/cluster-uid`,
   /** On pods: the configuration of the Job, mounted as a file. */
   job: `${GROUP}/backup-job`,
   /** On EtcdBackups that a schedule made: the time it was due, RFC 3339. */
@@ -20,6 +24,11 @@ export const backupLabels = (cluster: string): Record<string, string> => ({
 
 /** The selector of everything above. */
 export const BACKUP_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate,app.kubernetes.io/component=backup`;
+
+/** Whether a backup is of this very cluster and not of an earlier one of the same name; until it has a Job, either will do. */
+export const isOf = (cluster: EtcdCluster, { spec, status }: EtcdBackup): boolean =>
+  spec.clusterName === cluster.metadata.name &&
+  (status?.clusterUID === undefined || status.clusterUID === cluster.metadata.uid);
 
 /** Room that Job names leave in a label of 63 characters for `-<8 digits of the UID>-<attempt>`. */
 const MAX_STEM = 48;

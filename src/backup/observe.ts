@@ -6,6 +6,7 @@ import { effectiveSpec } from '../api/effective.ts';
 import { childNames } from '../api/names.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import {
+  events,
   type Job,
   jobs as jobResource,
   type Pod,
@@ -50,6 +51,7 @@ export async function observe(deps: ObserveDeps, backup: EtcdBackup, signal: Abo
     jobs,
     pods: last === undefined ? [] : stores.pods.list(namespace).filter((p) => ownedBy(p, last.metadata.uid as string)),
     podsAreLive: false,
+    refused: undefined,
     siblings: siblings(stores, backup, uid),
     image: deps.image,
     secrets: undefined,
@@ -99,7 +101,16 @@ export async function readPods(deps: ObserveDeps, o: ObservedBackup, signal: Abo
   const namespace = o.backup.metadata.namespace as string;
   const labelSelector = `batch.kubernetes.io/job-name=${last.metadata.name}`;
   const live = await deps.client.list(podResource, { namespace, labelSelector }, { signal });
-  return { ...o, pods: live.filter((p) => ownedBy(p, last.metadata.uid as string)), podsAreLive: true };
+  const mine = live.filter((p) => ownedBy(p, last.metadata.uid as string));
+  const refused = mine.length > 0 ? undefined : await refusal(deps, last, signal);
+  return { ...o, pods: mine, podsAreLive: true, refused };
+}
+
+/** Quotas and policies that keep a Job from its pod are told in Events only. */
+async function refusal(deps: ObserveDeps, job: Job, signal: AbortSignal): Promise<string | undefined> {
+  const fieldSelector = `regarding.kind=Job,regarding.name=${job.metadata.name},reason=FailedCreate`;
+  const found = await deps.client.list(events, { namespace: job.metadata.namespace, fieldSelector }, { signal });
+  return found.findLast((e) => e.regarding?.uid === job.metadata.uid)?.note;
 }
 
 /** Secrets are read by name, and only now: the kubelet would retry a missing one in silence. */

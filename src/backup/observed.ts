@@ -33,6 +33,8 @@ export interface ObservedBackup {
   readonly pods: readonly Pod[];
   /** `pods` was read live: what is missing in it is gone. */
   readonly podsAreLive: boolean;
+  /** What the API server said when it last refused a pod of the Job; only read when there is none. */
+  readonly refused: string | undefined;
   readonly siblings: readonly Sibling[];
   readonly image: string | undefined;
   readonly secrets: SecretFindings | undefined;

@@ -12,6 +12,8 @@ const said = (message: string, exitCode = 0) => pod({ phase: 'Succeeded', termin
 const failure = (reason: 'BucketNotFound' | 'Interrupted') => encodeResult({ ok: false, reason, message: 'why' });
 const noStore = cluster();
 delete noStore.spec.backup;
+/** Half a minute before the test's now. */
+const OLD = '2026-11-23T07:00:00Z';
 const sibling = (name: string, created: string, running = false) => ({ name, created, running });
 
 interface Expected {
@@ -86,16 +88,71 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     { secrets: { credentials: undefined, tls: false } },
     { verdict: { kind: 'progress', reason: 'CertificatesPending' } },
   ],
-  ['follows a Job without a pod', { jobs: [job(1)] }, { verdict: { kind: 'progress', reason: 'Running' } }],
   [
-    'says why a pod does not start',
-    { jobs: [job(1)], pods: [pod({ waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })] },
-    { verdict: { kind: 'progress', message: 'the pod does not start: ImagePullBackOff no such image' } },
+    'follows a Job without a pod',
+    { jobs: [job(1, { created: '2026-11-23T07:00:20Z' })] },
+    { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
-    'says why a pod finds no node',
-    { jobs: [job(1)], pods: [pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room' }] })] },
-    { verdict: { message: 'the pod finds no node: no room' } },
+    'gives a pod a moment to get its image, and looks again',
+    { jobs: [job(1)], pods: [pod({ waiting: { reason: 'ErrImagePull' } })] },
+    { verdict: { kind: 'progress', reason: 'Running', lookAgainMs: 5_000 } },
+  ],
+  [
+    'tells an image that does not come, and how Jobs get theirs',
+    {
+      jobs: [job(1)],
+      pods: [pod({ created: OLD, waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
+    },
+    {
+      verdict: {
+        kind: 'blocked',
+        reason: 'ImageUnavailable',
+        message: expect.stringMatching(/no such image.*spec\.image\.pullSecrets/) as string,
+      },
+    },
+  ],
+  [
+    'tells a pod that finds no node',
+    {
+      jobs: [job(1)],
+      pods: [
+        pod({
+          conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
+        }),
+      ],
+    },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable', message: expect.stringContaining('no room') as string } },
+  ],
+  [
+    'tells a container that cannot be made',
+    { jobs: [job(1)], pods: [pod({ created: OLD, waiting: { reason: 'CreateContainerConfigError' } })] },
+    { verdict: { kind: 'blocked', reason: 'PodNotStarting' } },
+  ],
+  [
+    'has patience with a pod that says nothing',
+    { jobs: [job(1)], pods: [pod({ created: OLD, waiting: { reason: 'ContainerCreating' } })] },
+    { verdict: { kind: 'progress', lookAgainMs: 270_000 } },
+  ],
+  [
+    'tells a pod that says nothing for minutes',
+    { jobs: [job(1)], pods: [pod({ created: '2026-11-23T06:55:00Z', waiting: { reason: 'ContainerCreating' } })] },
+    { verdict: { kind: 'blocked', reason: 'PodNotStarting' } },
+  ],
+  [
+    'asks why a Job has no pod',
+    { jobs: [job(1, { created: OLD })] },
+    { verdict: { kind: 'progress' }, step: { action: 'ReadPods' } },
+  ],
+  [
+    'tells who refuses the pod of a Job',
+    { jobs: [job(1, { created: OLD })], podsAreLive: true, refused: 'exceeded quota: few' },
+    { verdict: { kind: 'blocked', reason: 'PodsRefused', message: expect.stringContaining('quota: few') as string } },
+  ],
+  [
+    'has nothing to say against a pod that runs, however long',
+    { jobs: [job(1, { created: OLD })], pods: [pod({ created: OLD, phase: 'Running' })] },
+    { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
     'is done when the pod says so, even before its Job does',
@@ -177,6 +234,29 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
   ],
   [
+    'fails for good at the deadline, though its pod says that it was interrupted',
+    {
+      jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })],
+      pods: [said(failure('Interrupted'), 1)],
+      podsAreLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'fails for good while the deadline still stops its pod',
+    {
+      jobs: [job(1, { end: 'FailureTarget', reason: 'DeadlineExceeded' })],
+      pods: [said(failure('Interrupted'), 1)],
+      podsAreLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'is done if it was so just before its deadline',
+    { jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })], pods: [said(encodeResult(success))] },
+    { verdict: { kind: 'done' } },
+  ],
+  [
     'holds a repetition until the cluster is Available again',
     { jobs: [job(1, { end: 'Failed' })], podsAreLive: true, cluster: cluster({ available: 'False' }) },
     { verdict: { reason: 'ClusterUnavailable' } },
@@ -205,7 +285,10 @@ describe('a backup', () => {
     expect(status).toMatchObject({
       key: success.key,
       location: `s3://backups/${success.key}`,
-      size: '3145728',
+      manifestKey: success.manifestKey,
+      snapshotSha256: success.snapshotSha256,
+      clusterUID: cluster().metadata.uid,
+      size: '3Mi',
       revision: '42',
       attempts: 2,
       job: 'orders-now-0f9e8d7c-2',

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides about one EtcdBackup: what is true of it now, and what to do next. Pure.
 import type { BackupPolicy } from '../api/policy.ts';
+import type { Job } from '../runtime/resources.ts';
 import { type FailureReason, REMEDIES } from './failures.ts';
 import { jobState } from './jobstate.ts';
 import { attemptOf } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
 import type { JobSuccess } from './result.ts';
+import { obstacle } from './waiting.ts';
 
 /**
  * `progress`: at work, or waiting for what comes by itself. `blocked`: somebody has to act, and it goes on by itself
@@ -38,6 +40,7 @@ const MAX_ATTEMPTS = 3;
 const RETRY_AFTER_MS = 10_000;
 const CREDENTIALS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;
+const PODLESS_MS = 60_000;
 
 const progress = (reason: string, message: string, lookAgainMs?: number): BackupPlan => ({
   verdict: { kind: 'progress', reason, message, ...(lookAgainMs === undefined ? {} : { lookAgainMs }) },
@@ -57,7 +60,7 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   const attempted = Math.max(last === undefined ? 0 : attemptOf(last.metadata.name), o.backup.status?.attempts ?? 0);
   if (attempted === 0) return start(o, 1);
   const state = last === undefined || attemptOf(last.metadata.name) < attempted ? GONE : jobState(last, o.pods);
-  if (state.kind === 'running') return progress('Running', state.message);
+  if (state.kind === 'running') return working(o, last as Job);
   if (state.kind === 'result') {
     const { result } = state;
     if (result.ok) return { verdict: { kind: 'done', result } };
@@ -68,6 +71,16 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   if (!o.podsAreLive && state.podsMatter)
     return { ...progress('Running', 'the Job has ended'), step: { action: 'ReadPods' } };
   return state.repeatable ? again(o, attempted, state) : failed(state.reason, state.message);
+}
+
+function working(o: ObservedBackup, job: Job): BackupPlan {
+  const found = obstacle(job, o.pods, o.refused, o.now);
+  if (found === undefined) return progress('Running', 'the snapshot is being taken and stored');
+  if (found.patienceMs > 0) return progress('Running', 'the pod of the Job starts', found.patienceMs);
+  // The cache may be late, and only events tell why there is no pod.
+  if (o.pods.length === 0 && !o.podsAreLive)
+    return { ...progress('Running', 'the Job waits for its pod'), step: { action: 'ReadPods' } };
+  return blocked(found.reason, found.message, o.pods.length === 0 ? PODLESS_MS : undefined);
 }
 
 const GONE = {

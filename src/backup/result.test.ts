@@ -12,6 +12,7 @@ const done: JobResult = {
   size: 1,
   compressedSize: 1,
   sha256: 'ab'.repeat(32),
+  snapshotSha256: 'cd'.repeat(32),
   revision: '18446744073709551615',
   member: 'orders-1',
   etcdVersion: '3.6.16',

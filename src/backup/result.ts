@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type FailureReason, isFailureReason, REMEDIES } from './failures.ts';
 
 const decimal = z.string().regex(/^\d{1,20}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 const successSchema = z.object({
   ok: z.literal(true),
@@ -14,7 +15,9 @@ const successSchema = z.object({
   /** Bytes of the snapshot, and of the object in the store. */
   size: z.int().min(0),
   compressedSize: z.int().min(0),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Of the object, and of the database inside it. */
+  sha256,
+  snapshotSha256: sha256,
   revision: decimal,
   member: z.string().max(253),
   etcdVersion: z.string().max(64),

@@ -3,22 +3,23 @@
 import type { EtcdBackup, EtcdBackupStatus } from '../api/backup.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import type { Job } from '../runtime/resources.ts';
-import { attemptOf } from './marks.ts';
+import { seconds } from '../runtime/time.ts';
+import { attemptOf, BACKUP_ANNOTATIONS } from './marks.ts';
 import type { Verdict } from './plan.ts';
 import type { JobSuccess } from './result.ts';
-
-const seconds = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`;
 
 export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | undefined, now: Date): EtcdBackupStatus {
   const previous = backup.status;
   const observedGeneration = backup.metadata.generation ?? 0;
   const attempts = Math.max(job === undefined ? 0 : attemptOf(job.metadata.name), previous?.attempts ?? 0);
   const final = verdict.kind === 'done' || verdict.kind === 'failed';
+  const clusterUID = job?.metadata.annotations?.[BACKUP_ANNOTATIONS.clusterUid] ?? previous?.clusterUID;
   const startTime = previous?.startTime ?? job?.metadata.creationTimestamp;
   return {
     observedGeneration,
     conditions: mergeConditions(previous?.conditions ?? [], conditions(verdict, observedGeneration), now),
     ...(job === undefined ? (previous?.job === undefined ? {} : { job: previous.job }) : { job: job.metadata.name }),
+    ...(clusterUID === undefined ? {} : { clusterUID }),
     ...(attempts === 0 ? {} : { attempts }),
     ...(startTime === undefined ? {} : { startTime }),
     ...(verdict.kind === 'done' ? outcome(verdict.result) : {}),
@@ -29,10 +30,12 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
 function outcome(r: JobSuccess): Partial<EtcdBackupStatus> {
   return {
     key: r.key,
+    manifestKey: r.manifestKey,
     location: `${r.location}/${r.key}`,
-    size: String(r.size),
-    compressedSize: String(r.compressedSize),
+    size: quantity(r.size),
+    compressedSize: quantity(r.compressedSize),
     sha256: r.sha256,
+    snapshotSha256: r.snapshotSha256,
     revision: r.revision,
     member: r.member,
     etcdVersion: r.etcdVersion,
@@ -58,6 +61,9 @@ function conditions(v: Verdict, observedGeneration: number): Draft[] {
   const type = v.kind === 'progress' ? 'Reconciling' : 'Stalled';
   return [make('Ready', 'False', v.reason, v.message), make(type, 'True', v.reason, v.message)];
 }
+
+/** In the unit of the other sizes in status, rounded up; the manifest has the bytes. */
+const quantity = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)}Mi`;
 
 const mib = (bytes: number): string =>
   bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -4,6 +4,7 @@ import type { EffectiveSpecFailure, EtcdCluster, EtcdClusterStatus, MemberRecord
 import { LABELS } from '../api/names.ts';
 import { versionAdvice } from '../api/versions.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
+import { seconds } from '../runtime/time.ts';
 import type { MemberView, Observed } from './observed.ts';
 import type { Finding } from './plan.ts';
 import { endpointsOf } from './render/certificates.ts';
@@ -189,8 +190,6 @@ function memberRecord(m: MemberView, previous: MemberRecord | undefined, now: Da
     dbSizeInUse: coarse(s.dbSizeInUse, previous?.dbSizeInUse),
   };
 }
-
-const seconds = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`;
 
 const MIB = 2 ** 20;
 

@@ -2,6 +2,7 @@
 // Conditions: merging them so that transition times mean something, and checking that they keep the kstatus contract.
 import type { KubeObject } from './json.ts';
 import { oneLine } from './text.ts';
+import { seconds } from './time.ts';
 
 export interface Condition {
   type: string;
@@ -24,8 +25,7 @@ export function mergeConditions(
 ): Condition[] {
   return next.map((c) => {
     const before = previous.find((p) => p.type === c.type);
-    const lastTransitionTime =
-      before?.status === c.status ? before.lastTransitionTime : `${now.toISOString().slice(0, 19)}Z`;
+    const lastTransitionTime = before?.status === c.status ? before.lastTransitionTime : seconds(now);
     return { ...c, message: oneLine(c.message).slice(0, MAX_MESSAGE), lastTransitionTime };
   });
 }

@@ -126,7 +126,7 @@ describe('a backup', () => {
       holds: (c) => condition(c, 'BackupHealthy')?.status === 'True',
     });
     expect(healthy.status?.backup).toMatchObject({
-      lastBackup: 'orders-now',
+      lastSuccessfulBackup: 'orders-now',
       lastSuccessTime: done.status?.completionTime,
     });
     await suite.settle(object, recording);

@@ -2,6 +2,7 @@
 // One backup, from the choice of a member to the manifest: nothing before the manifest counts, and failures leave nothing.
 import { Readable } from 'node:stream';
 import { EtcdError } from '../../etcd/errors.ts';
+import { seconds } from '../../runtime/time.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { BackupError } from '../failures.ts';
 import type { JobConfig } from '../jobconfig.ts';
@@ -9,7 +10,7 @@ import { backupPrefix, dataKey, isDataKey, type KeyParts, manifestKey } from '..
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../manifest.ts';
 import type { JobSuccess } from '../result.ts';
 import { sourceFailure } from './source.ts';
-import { BACKUP_MARK, readBack, type Stored, storeSnapshot, type TransferDeps } from './transfer.ts';
+import { BACKUP_MARK, cleanup, readBack, remove, type Stored, storeSnapshot, type TransferDeps } from './transfer.ts';
 
 export interface BackupDeps extends TransferDeps {
   readonly log: Logger;
@@ -17,14 +18,13 @@ export interface BackupDeps extends TransferDeps {
 
 /** Members to try before giving up: one that restarts in the middle must not cost the backup. */
 const SOURCE_TRIES = 3;
-const CLEANUP_MS = 30_000;
 /** Leftovers of earlier attempts are few; a limit keeps a crowded bucket from holding up a backup that is done. */
 const MAX_LEFTOVERS = 200;
 
 /** Throws BackupError. */
 export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
   const parts = keyParts(deps.config);
-  const startTime = seconds();
+  const startTime = seconds(new Date());
   const earlier = await readManifest(deps, parts).catch((e: unknown) => {
     // Whoever may not list is answered so for an object that is not there. Creating the manifest finds out for sure.
     if (e instanceof BackupError && e.reason === 'AccessDenied') return undefined;
@@ -37,10 +37,12 @@ export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
     return success(deps, parts, earlier);
   }
   const stored = await fromAnyMember(deps, parts);
-  const manifest = await orRemove(deps, stored, async () => {
-    await readBack(deps, stored);
-    return commit(deps, parts, stored, startTime);
+  await readBack(deps, stored).catch(async (error: unknown) => {
+    // No manifest names it: this attempt has written none yet, and no other one knows its key.
+    await remove(deps.store, stored.object);
+    throw error;
   });
+  const manifest = await orRemove(deps, stored, () => commit(deps, parts, stored, startTime));
   if (deps.config.attempt > 1) await sweep(deps, parts, manifest);
   return success(deps, parts, manifest);
 }
@@ -55,8 +57,6 @@ function keyParts({ backup, cluster, store }: JobConfig): KeyParts {
     created: backup.created,
   };
 }
-
-const seconds = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
 
 async function fromAnyMember(deps: BackupDeps, parts: KeyParts): Promise<Stored> {
   const tried = new Set<string>();
@@ -82,14 +82,12 @@ async function orRemove<T>(deps: BackupDeps, stored: Stored, work: () => Promise
   try {
     return await work();
   } catch (error) {
-    const signal = AbortSignal.timeout(CLEANUP_MS);
-    const { key, metadata } = stored.object;
     const parts = keyParts(deps.config);
     // If the manifest may be there, so must the object: a manifest without one would be a lie.
-    const manifest = await deps.store.head(manifestKey(parts), signal).catch(() => 'unknown' as const);
+    const manifest = await deps.store.head(manifestKey(parts), cleanup()).catch(() => 'unknown' as const);
     const removable = manifest === undefined || (error instanceof BackupError && error.reason === 'KeyTaken');
-    if (removable) await deps.store.removeIf(key, metadata, signal).catch(() => undefined);
-    else deps.log.warn({ object: key }, 'the object stays: whether its manifest exists is unknown');
+    if (removable) await remove(deps.store, stored.object);
+    else deps.log.warn({ object: stored.object.key }, 'the object stays: whether its manifest exists is unknown');
     throw error;
   }
 }
@@ -134,7 +132,7 @@ function describe(config: JobConfig, stored: Stored, startTime: string): Manifes
       etcdVersion: status.version,
     },
     startTime,
-    completionTime: seconds(),
+    completionTime: seconds(new Date()),
   };
 }
 
@@ -187,6 +185,7 @@ function success(deps: BackupDeps, parts: KeyParts, m: Manifest): JobSuccess {
     size: m.snapshot.size,
     compressedSize: m.object.size,
     sha256: m.object.sha256,
+    snapshotSha256: m.snapshot.sha256,
     revision: m.snapshot.revision,
     member: m.snapshot.member.name,
     etcdVersion: m.snapshot.etcdVersion,

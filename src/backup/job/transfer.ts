@@ -22,6 +22,7 @@ const CHUNK_BYTES = 2 ** 20;
 const COLLECT_BYTES = 8 * 2 ** 20;
 /** A third of the work of zstd's default level for a few per cent of size: what is read from etcd should not wait for it. */
 const LEVEL = 2;
+const CLEANUP_MS = 30_000;
 
 export interface TransferDeps {
   readonly config: JobConfig;
@@ -66,6 +67,9 @@ export async function storeSnapshot(deps: TransferDeps, key: string, member: Cho
     },
   });
   const [flowed, stored] = await Promise.allSettled([flowing, storing]);
+  // What stops the backup may come just after the last byte was stored.
+  if (stored.status === 'fulfilled' && (signal.aborted || flowed.status === 'rejected'))
+    await remove(store, stored.value);
   if (signal.aborted) throw signal.reason;
   // A member that dies tears down the upload with it: its error is the cause, the store's the echo.
   if (flowed.status === 'rejected' && flowed.reason instanceof EtcdError) throw flowed.reason;
@@ -76,6 +80,14 @@ export async function storeSnapshot(deps: TransferDeps, key: string, member: Cho
   progress.step('stored', { bytes: stored.value.size, snapshotBytes: snapshot.size });
   return { object: stored.value, sha256: digest.sha256, member, snapshot };
 }
+
+/** A deadline of its own: what is to be removed is so also when the backup was told to stop. */
+export const cleanup = (): AbortSignal => AbortSignal.timeout(CLEANUP_MS);
+
+/** Never rejects: the failure that led here is the one to tell. */
+export const remove = async (store: BackupStore, o: CreatedObject): Promise<void> => {
+  await store.removeIf(o.key, o.metadata, cleanup()).catch(() => undefined);
+};
 
 /** Rejects with the first failure of any of them, after all are destroyed. */
 async function flow(

@@ -163,7 +163,10 @@ export function renderJob(input: JobInput): Job {
   const { backup, cluster, attempt } = input;
   const { name, uid } = backup.metadata;
   const labels = backupLabels(cluster.metadata.name);
-  const annotations = { [BACKUP_ANNOTATIONS.backup]: name };
+  const annotations = {
+    [BACKUP_ANNOTATIONS.backup]: name,
+    [BACKUP_ANNOTATIONS.clusterUid]: cluster.metadata.uid as string,
+  };
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',

@@ -17,7 +17,7 @@ import {
   source,
   type WatchedStore,
 } from '../../runtime/manager.ts';
-import { BACKUP_ANNOTATIONS, backupLabels, scheduledName } from '../marks.ts';
+import { BACKUP_ANNOTATIONS, backupLabels, isOf, scheduledName } from '../marks.ts';
 import { outdated } from './history.ts';
 import type { ScheduleMemory } from './memory.ts';
 import { type ScheduleView, viewSchedules } from './view.ts';
@@ -66,11 +66,12 @@ export class ScheduleController {
     if (!spec.ok || spec.spec.backup === undefined) return undefined;
     const backups = this.#deps.backups.list(key.namespace).filter((b) => b.spec.clusterName === key.name);
     const now = new Date();
-    const views = viewSchedules(cluster, spec.spec.backup, backups, memory, now);
+    const mine = backups.filter((b) => isOf(cluster, b));
+    const views = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
     for (const view of views) await this.#follow(cluster, view, ctx);
     for (const old of outdated(backups)) await this.#clear(old, ctx);
     // A run that was just made or given up has moved its schedule on.
-    const after = viewSchedules(cluster, spec.spec.backup, backups, memory, now);
+    const after = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
     const next = after.flatMap((v) =>
       v.state.next === undefined ? [] : [v.state.next.getTime() - now.getTime() + MARGIN_MS],
     );
@@ -97,13 +98,13 @@ export class ScheduleController {
   }
 
   #giveUp(cluster: EtcdCluster, schedule: string, run: Date, why: { reason: string; message: string }): void {
-    this.#handled(cluster, schedule, run);
+    this.#handled(cluster, schedule, run, why.message);
     const regarding = { ...cluster, apiVersion: API_VERSION, kind: 'EtcdCluster' };
     this.#deps.events.emit(regarding, { type: 'Warning', action: 'Schedule', ...why });
   }
 
-  #handled(cluster: EtcdCluster, schedule: string, run: Date): void {
-    this.#deps.memory.set(cluster.metadata.uid as string, schedule, run);
+  #handled(cluster: EtcdCluster, schedule: string, run: Date, why?: string): void {
+    this.#deps.memory.set(cluster.metadata.uid as string, schedule, run, why);
     this.#deps.clusterChanged({ namespace: cluster.metadata.namespace as string, name: cluster.metadata.name });
   }
 

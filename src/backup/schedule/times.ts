@@ -21,9 +21,9 @@ export interface ScheduleState {
   readonly due?: Date;
   /** Given up because nobody was there to make it in time. */
   readonly missed?: Date;
-  /** Absent while suspended, or if no such time will come. */
+  /** Absent while suspended. */
   readonly next?: Date;
-  /** The expression or the time zone is none. */
+  /** The expression or the time zone is none, or no such time will come. */
   readonly problem?: string;
 }
 
@@ -36,7 +36,7 @@ export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleSta
   if (schedule.suspend === true) return {};
   const cron = parse(schedule, o.now);
   if (typeof cron === 'string') return { problem: cron };
-  const upcoming = cron.next === undefined ? {} : { next: cron.next };
+  const upcoming = { next: cron.next };
   if (o.promised === undefined || o.promised > o.now) return upcoming;
   const latest = latestRun(cron.cron, o.now);
   if (latest === undefined || latest < o.promised || (o.handled !== undefined && latest <= o.handled)) return upcoming;
@@ -45,14 +45,21 @@ export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleSta
   return { due: latest, next: latest };
 }
 
-function parse(schedule: Schedule, now: Date): { cron: Cron; next: Date | undefined } | string {
+/** The first run after a time; `undefined` for a schedule that cannot be read. */
+export function nextAfter(schedule: Schedule, at: Date): Date | undefined {
+  const cron = parse(schedule, at);
+  return typeof cron === 'string' ? undefined : cron.next;
+}
+
+function parse(schedule: Schedule, now: Date): { cron: Cron; next: Date } | string {
   const invalid = (why: string): string => `the schedule ${schedule.name} is not valid: ${why}`;
   // The library reads it as the moment of parsing, which would differ from one look to the next.
   if (schedule.schedule.includes('?')) return invalid('? has no meaning here');
   try {
     const cron = new Cron(schedule.schedule, { timezone: schedule.timeZone ?? 'UTC', mode: '5-part', paused: true });
     // A time zone is only looked up when it is used.
-    return { cron, next: cron.nextRun(now) ?? undefined };
+    const next = cron.nextRun(now);
+    return next === null ? invalid(`${schedule.schedule} never comes`) : { cron, next };
   } catch (e) {
     return invalid(e instanceof Error ? e.message.slice(0, 160) : 'unreadable');
   }

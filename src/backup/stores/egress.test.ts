@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of the addresses that a backup may connect to.
 import { describe, expect, it } from 'vitest';
-import { EgressGuard } from './egress.ts';
+import { apiServerAddresses, EgressGuard } from './egress.ts';
 
 describe('the egress guard', () => {
   const guard = new EgressGuard({ refuse: ['10.96.0.1'] });
@@ -47,6 +47,15 @@ describe('the egress guard', () => {
     expect(error).toMatchObject({ reason: 'EndpointForbidden' });
     const allowed = new EgressGuard({ allow: ['127.0.0.0/8', '::1'] });
     await expect(new Promise((resolve) => allowed.lookup('localhost', { all: true }, resolve))).resolves.toBeNull();
+  });
+  it.each([
+    ['10.96.0.1', ['10.96.0.1']],
+    ['fd00:10:96::1', ['fd00:10:96::1']],
+    ['kubernetes.example.com', []],
+    [undefined, []],
+  ])('takes the API server %s for %j', (host, expected) => {
+    expect(apiServerAddresses(host)).toEqual(expected);
+    expect(() => new EgressGuard({ refuse: apiServerAddresses(host) })).not.toThrow();
   });
   it('refuses ranges that are none', () => {
     expect(() => new EgressGuard({ allow: ['everything'] })).toThrow(RangeError);

@@ -24,7 +24,7 @@ export class EgressGuard {
   readonly #allowed = new BlockList();
 
   /**
-   * `allow`: CIDRs that the operator's administrator permits in spite of the list (never from a custom resource).
+   * `allow`: CIDRs that are permitted in spite of the list; the operator sets none, tests on loopback do.
    * `refuse`: more addresses, such as the API server's. Throws RangeError for what is no address.
    */
   constructor(o: { allow?: readonly string[]; refuse?: readonly string[] } = {}) {
@@ -55,6 +55,10 @@ export class EgressGuard {
     });
   };
 }
+
+/** Almost always an address. A name, as some platforms set, is left alone: it may stand for others than the API server. */
+export const apiServerAddresses = (host: string | undefined): string[] =>
+  host === undefined || isIP(host) === 0 ? [] : [host];
 
 const forbidden = (host: string): BackupError =>
   new BackupError(

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of what becomes of a run that is due: made, or left out with an Event and the cluster told.
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { EtcdBackup } from '../../api/backup.ts';
+import { clusterBackupStatus } from '../clusterstatus.ts';
+import { cluster, scheduled } from '../fixtures.ts';
+import { ScheduleController, type ScheduleControllerDeps } from './controller.ts';
+import { ScheduleMemory } from './memory.ts';
+
+beforeEach(() => void vi.useFakeTimers({ now: new Date('2026-11-23T07:00:01Z') }));
+afterEach(() => void vi.useRealTimers());
+
+/** One look at a cluster whose hourly run was promised for `promised`. */
+async function look(promised: string, backups: readonly EtcdBackup[]) {
+  const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };
+  const subject = cluster({
+    backup: { store, schedules: [{ name: 'hourly', schedule: '0 5,7 * * *' }] },
+    status: { backup: { schedules: [{ name: 'hourly', nextScheduleTime: promised }] } },
+  });
+  const memory = new ScheduleMemory();
+  const [made, reasons, told]: [string[], string[], object[]] = [[], [], []];
+  let reconcile: ((key: object, ctx: object) => Promise<unknown>) | undefined;
+  const watched = (objects: readonly unknown[]) => ({ get: () => objects[0], list: () => objects });
+  void new ScheduleController({
+    manager: {
+      controller: (o: { reconcile: typeof reconcile }) => {
+        reconcile = o.reconcile;
+      },
+    },
+    client: {
+      create: (_: unknown, backup: EtcdBackup) => {
+        made.push(backup.metadata.name);
+        return Promise.resolve(backup);
+      },
+    },
+    events: { emit: (_: unknown, event: { reason: string }) => reasons.push(event.reason) },
+    backups: watched(backups),
+    clusters: watched([subject]),
+    memory,
+    clusterChanged: (key: object) => told.push(key),
+  } as unknown as ScheduleControllerDeps);
+  await reconcile?.({ namespace: 'shop', name: 'orders' }, { log: { info: () => undefined } });
+  const health = clusterBackupStatus(subject, backups, memory, new Date())?.healthy;
+  return { made, reasons, told: told.length, health };
+}
+
+const unfinished = (): EtcdBackup => {
+  const run = scheduled('orders-hourly-1', '2026-11-23T05:00:00Z', 'False');
+  delete run.status?.completionTime;
+  return run;
+};
+
+it('a run that is due is made', async () => {
+  const seen = await look('2026-11-23T07:00:00Z', [scheduled('a', '2026-11-23T05:00:00Z', 'True')]);
+  expect(seen).toMatchObject({ made: ['orders-hourly-202611230700'], reasons: [], health: { status: 'True' } });
+});
+it('a run is left out while the one before is not finished', async () => {
+  expect(await look('2026-11-23T07:00:00Z', [unfinished()])).toMatchObject({
+    made: [],
+    reasons: ['BackupSkipped'],
+    told: 1,
+    health: { status: 'False', reason: 'BackupOverdue' },
+  });
+});
+it('a run that comes an hour late is given up', async () => {
+  vi.setSystemTime(new Date('2026-11-23T06:30:00Z'));
+  expect(await look('2026-11-23T05:00:00Z', [])).toMatchObject({
+    made: [],
+    reasons: ['BackupMissed'],
+    told: 1,
+    health: { status: 'False', reason: 'BackupOverdue' },
+  });
+});
