@@ -18,7 +18,7 @@ async function loops(): Promise<string[]> {
   const found: string[] = [];
   for (const device of (await readdir('/sys/block')).filter((name) => name.startsWith('loop'))) {
     const file = await readFile(path.join('/sys/block', device, 'loop/backing_file'), 'utf8').catch(() => '');
-    if (/^\/disks\/volume-/.test(file)) found.push(`${device} (${file.trim()})`);
+    if (file.startsWith('/disks/volume-')) found.push(`${device} (${file.trim()})`);
   }
   return found;
 }
