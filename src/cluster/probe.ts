@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks the members of one cluster: which have started, what files they have mounted, whether a quorum answers.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { childNames, memberHost } from '../api/names.ts';
 import { probe, servedCertificate } from '../etcd/handshake.ts';
 import type { ClientPool } from '../etcd/pool.ts';
-import type { ClientTls, Endpoint } from '../etcd/types.ts';
+import type { CallOptions, ClientTls, Endpoint, MemberStatus } from '../etcd/types.ts';
 import type { Pod } from '../runtime/resources.ts';
 import { inspect } from '../tls/inspect.ts';
 import type { Identity } from './identity.ts';
 import type { MemberView, QuorumView, SecretState } from './observed.ts';
 import { secretText } from './render/certificates.ts';
 import type { MemberFiles } from './render/memberfile.ts';
+import { blindness } from './rules/health.ts';
 
-/** Deadline of each question to one member, in milliseconds. */
+/** Deadline of each question, in milliseconds: of one to one member, and of the one to the quorum, whoever answers it. */
 const ASK_MS = 2_000;
 
 interface Subject {
@@ -60,23 +62,27 @@ async function ask(
   const pod = s.pods.find((p) => p.metadata.name === name);
   const endpoint = endpointOf(pod);
   const nothing = { name, pod, started: false, servedFiles: undefined, status: undefined, error: undefined };
-  if (endpoint === undefined || tls === undefined) return nothing;
+  if (endpoint === undefined) return nothing;
+  if (tls === undefined) return { ...nothing, error: blindness({ ...s, now: new Date() }) };
   const o = { signal, timeoutMs: ASK_MS };
   if (s.identity.phase === 'Open') return { ...nothing, started: await probe(endpoint, '/livez', o) };
   const [status, servedFiles] = await Promise.all([
-    pool
-      .get(endpoint, tls)
-      .status(o)
-      .then((value) => ({ value, error: undefined }), failed),
+    askStatus(pool, endpoint, tls, o),
     s.identity.phase === 'Sealing' ? served(endpoint, tls, o) : undefined,
   ]);
   return { name, pod, started: status.value !== undefined, servedFiles, status: status.value, error: status.error };
 }
 
-const failed = (e: unknown): { value: undefined; error: string } => ({
-  value: undefined,
-  error: e instanceof Error ? e.message : String(e),
-});
+/** A certificate that cannot be read is found out here, and says no more than a member that does not answer. */
+async function askStatus(pool: ClientPool, endpoint: Endpoint, tls: ClientTls, o: CallOptions) {
+  try {
+    return { value: await pool.get(endpoint, tls).status(o), error: undefined };
+  } catch (e) {
+    return { value: undefined, error: messageOf(e) };
+  }
+}
+
+const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
 /** The files that the certificate on the client port vouches for; undefined while the member does not serve. */
 async function served(endpoint: Endpoint, tls: ClientTls, o: { signal: AbortSignal; timeoutMs: number }) {
@@ -88,24 +94,55 @@ async function served(endpoint: Endpoint, tls: ClientTls, o: { signal: AbortSign
   }
 }
 
+/**
+ * Whom to ask first: the leader answers without asking anybody where the log ends, any other member has to. One that was
+ * cut off may still hold itself for the leader, of an older term.
+ */
+export const likeliest = (a: MemberStatus, b: MemberStatus): number =>
+  Number(leads(b)) - Number(leads(a)) || Number(b.raftTerm - a.raftTerm);
+
+const leads = (s: MemberStatus): boolean => s.leaderId === s.memberId;
+
+/**
+ * The first answer. The next one is asked as well when the one before has failed, or has kept still for `patienceMs`.
+ * When all fail it rejects with what the first said.
+ */
+export async function firstAnswer<T>(asks: readonly (() => Promise<T>)[], patienceMs: number): Promise<T> {
+  const [first, ...others] = asks;
+  if (first === undefined) throw new Error('no member can be asked');
+  const answer = first();
+  if (others.length === 0) return answer;
+  const answered = new AbortController();
+  const impatient = sleep(patienceMs, undefined, { signal: answered.signal }).catch(() => undefined);
+  const early = await Promise.race([answer.then((value) => ({ value })).catch(() => undefined), impatient]);
+  answered.abort();
+  if (early !== undefined) return early.value;
+  const later = firstAnswer(others, patienceMs);
+  return Promise.any([answer, later]).catch(() => answer);
+}
+
 async function askQuorum(
   pool: ClientPool,
   members: readonly MemberView[],
   tls: ClientTls | undefined,
   signal: AbortSignal,
 ): Promise<QuorumView> {
-  // The leader answers without asking anybody where the log ends; any other member has to.
-  const able = members.filter((m) => m.status !== undefined);
-  const first = able.find((m) => m.status?.leaderId === m.status?.memberId) ?? able[0];
-  const endpoint = endpointOf(first?.pod);
-  if (endpoint === undefined || tls === undefined)
-    return { read: false, clusterId: undefined, members: undefined, error: undefined };
-  const client = pool.get(endpoint, tls);
-  const o = { signal, timeoutMs: ASK_MS };
-  try {
+  const able = members
+    .flatMap(({ pod, status }) => (status === undefined ? [] : [{ endpoint: endpointOf(pod), status }]))
+    .toSorted((a, b) => likeliest(a.status, b.status));
+  const silent = { read: false, clusterId: able[0]?.status.clusterId, members: undefined, error: undefined };
+  if (able.length === 0) return silent;
+  const until = performance.now() + ASK_MS;
+  const asks = able.map(({ endpoint }) => async (): Promise<QuorumView> => {
+    if (endpoint === undefined || tls === undefined) throw new Error('it cannot be asked');
+    const client = pool.get(endpoint, tls);
+    const o = { signal, timeoutMs: Math.max(1, until - performance.now()) };
     const [, list] = await Promise.all([client.read(o), client.members({ ...o, linearizable: true })]);
     return { read: true, clusterId: list.clusterId, members: list.members, error: undefined };
+  });
+  try {
+    return await firstAnswer(asks, ASK_MS / asks.length);
   } catch (e) {
-    return { read: false, clusterId: first?.status?.clusterId, members: undefined, error: failed(e).error };
+    return { ...silent, error: messageOf(e) };
   }
 }

@@ -26,8 +26,10 @@ function authority(side: Side, held: KeyCertificate | undefined): AuthorityState
 }
 
 function leaf(side: Side, issuer: KeyCertificate | undefined, problem?: string): SecretState {
-  const data = issuer === undefined ? {} : { 'ca.crt': Buffer.from(issuer.cert).toString('base64') };
-  const secret: Secret | undefined = issuer === undefined ? undefined : { metadata: { name: side }, data };
+  const secret: Secret | undefined = issuer && {
+    metadata: { name: side },
+    data: { 'ca.crt': Buffer.from(issuer.cert).toString('base64') },
+  };
   const need = { name: `orders-tls-${side}`, side, leaves: [], extra: {} };
   return { need, secret, foreign: undefined, problem, notAfter: undefined };
 }

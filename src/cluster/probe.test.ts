@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is asked for the quorum, and what a bad certificate of ours does to a pass.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../api/cluster.ts';
+import { ClientPool } from '../etcd/pool.ts';
+import type { MemberStatus } from '../etcd/types.ts';
+import type { Secret } from '../runtime/resources.ts';
+import type { Identity } from './identity.ts';
+import type { SecretState } from './observed.ts';
+import { firstAnswer, likeliest, observeEtcd } from './probe.ts';
+
+const member = (memberId: string, leaderId: string, term: number) =>
+  ({ memberId, leaderId, raftTerm: BigInt(term) }) as MemberStatus;
+
+describe('the quorum', () => {
+  it('is asked of the leader of the newest term first, then of the others', () => {
+    const old = member('a', 'a', 7);
+    const leader = member('b', 'b', 9);
+    const follower = member('c', 'b', 9);
+    for (const given of [
+      [old, leader, follower],
+      [follower, old, leader],
+      [leader, follower, old],
+    ])
+      expect(given.toSorted(likeliest).map((m) => m.memberId)).toEqual(['b', 'a', 'c']);
+  });
+
+  const fails = (text: string) => async (): Promise<string> => {
+    throw new Error(text);
+  };
+  const never = (): Promise<string> => new Promise(() => undefined);
+  const answers = async () => 'yes';
+
+  it('is not asked twice when the first one answers', async () => {
+    expect(await firstAnswer([answers, () => Promise.reject(new Error('was asked'))], 5)).toBe('yes');
+  });
+  it('is asked of the next one when one fails', async () => {
+    expect(await firstAnswer([fails('a'), fails('b'), answers], 60_000)).toBe('yes');
+  });
+  it('is asked of the next one when one keeps still', async () => {
+    expect(await firstAnswer([never, never, answers], 5)).toBe('yes');
+  });
+  it('is not given up with a slow one when the others fail', async () => {
+    const slow = () => sleep(50, 'yes');
+    expect(await firstAnswer([slow, fails('b'), fails('c')], 5)).toBe('yes');
+  });
+  it('when all fail, says what the first one said', async () => {
+    await expect(firstAnswer([fails('a'), fails('b'), fails('c')], 5)).rejects.toThrow('a');
+  });
+});
+
+describe('a certificate of ours that nobody can read', () => {
+  it('is told of each member, and does not end the pass', async () => {
+    const pool = new ClientPool();
+    const text = Buffer.from('no certificate').toString('base64');
+    const secret: Secret = {
+      metadata: { name: 'orders-tls-operator' },
+      data: { 'ca.crt': text, 'tls.crt': text, 'tls.key': text },
+    };
+    const need = { name: 'orders-tls-operator', side: 'client' as const, leaves: [], extra: {} };
+    const state: SecretState = { need, secret, foreign: undefined, problem: undefined, notAfter: undefined };
+    const subject = {
+      cluster: { metadata: { name: 'orders', namespace: 'shop' } } as EtcdCluster,
+      identity: { phase: 'Formed', members: [{ name: 'orders-0', incarnation: '00000000' }] } as unknown as Identity,
+      files: { files: {}, uri: '' },
+      pods: [{ metadata: { name: 'orders-0', namespace: 'shop' }, status: { podIP: '127.0.0.1' } }],
+      secrets: [state],
+    };
+    const seen = await observeEtcd(pool, subject, new AbortController().signal);
+    pool.close();
+    expect(seen.quorum.read).toBe(false);
+    expect(seen.members.map((m) => [m.status, m.error])).toEqual([[undefined, expect.stringMatching(/./)]]);
+  });
+});

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said of a formed cluster: only what was seen, and not that it is well when its members complain.
+import { describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../../api/cluster.ts';
+import type { MemberStatus } from '../../etcd/types.ts';
+import type { Pod, Secret } from '../../runtime/resources.ts';
+import type { MemberView, Observed, SecretState } from '../observed.ts';
+import { healthRule, isWell, whyDown } from './health.ts';
+
+const now = new Date('2026-11-23T10:00:00Z');
+const EMPTY = 'cannot fetch cluster info from peer urls';
+
+/** Member 0 has the decimal id 100. */
+const serving = (i: number, errors: string[] = []): MemberView => ({
+  name: `orders-${i}`,
+  pod: { metadata: { name: `orders-${i}` } },
+  started: true,
+  servedFiles: undefined,
+  status: { memberId: (100 + i).toString(16), leaderId: '64', errors } as unknown as MemberStatus,
+  error: undefined,
+});
+
+const silent = (i: number, container: object = {}): MemberView => ({
+  ...serving(i),
+  pod: { metadata: { name: `orders-${i}` }, status: { containerStatuses: [container] } } as unknown as Pod,
+  status: undefined,
+  error: 'no answer',
+});
+
+const operatorTls = (over: Partial<SecretState>): SecretState => ({
+  need: { name: 'orders-tls-operator', side: 'client', leaves: [], extra: {} },
+  secret: { metadata: { name: 'orders-tls-operator' } } satisfies Secret,
+  foreign: undefined,
+  problem: undefined,
+  notAfter: new Date('2026-12-24T10:00:00Z'),
+  ...over,
+});
+
+function told(members: MemberView[], read: boolean, own: Partial<SecretState> = {}) {
+  const lastTransitionTime = '2026-11-23T09:00:00Z';
+  const cluster = {
+    metadata: { name: 'orders', namespace: 'shop' },
+    status: { conditions: [{ type: 'Available', status: 'False', lastTransitionTime }] },
+  } as unknown as EtcdCluster;
+  const quorum = { read, clusterId: undefined, members: undefined, error: undefined };
+  const seen = { now, cluster, members, pods: [], claims: [], quorum, secrets: [operatorTls(own)] };
+  return healthRule({ ...seen, identity: { phase: 'Formed' } } as unknown as Observed)?.finding;
+}
+
+const trio = (first: MemberView) => [first, serving(1), serving(2)];
+const all = (errors: string[]) => [0, 1, 2].map((i) => serving(i, errors));
+const nobody = [0, 1, 2].map((i) => silent(i));
+
+describe('a cluster that does not answer', () => {
+  it('has lost its quorum when the operator could have asked', () => {
+    expect(told(nobody, false)).toMatchObject({ kind: 'blocked', reason: 'QuorumLost' });
+  });
+
+  it.each<[string, Partial<SecretState>, RegExp]>([
+    ['lost', { secret: undefined }, /orders-tls-operator is missing/],
+    ['expired', { notAfter: new Date('2026-11-22T10:00:00Z') }, /orders-tls-operator expired 2026-11-22/],
+    ['unreadable', { notAfter: undefined }, /orders-tls-operator holds no certificate/],
+  ])('is not called down when the certificate of the operator is %s', (_state, own, says) => {
+    const finding = told(nobody, false, own);
+    expect(finding).toMatchObject({ kind: 'blocked', reason: 'CannotVerify' });
+    expect(finding?.message).toMatch(says);
+    expect(finding?.message).toContain('orders-ca-client');
+  });
+
+  it('what was answered counts more than what the certificate looks like', () => {
+    expect(told(all([]), true, { notAfter: undefined })).toBeUndefined();
+  });
+});
+
+describe('a member that answers', () => {
+  it.each<[string, MemberView[], boolean, string | undefined]>([
+    ['without complaint is well', all([]), true, undefined],
+    ['that is full is told', all(['memberID:100 alarm:NOSPACE ']), true, 'AlarmRaised'],
+    ['that is corrupt is told, though no read succeeds', all(['memberID:100  alarm:CORRUPT']), false, 'AlarmRaised'],
+    ['without a leader is not well', trio(serving(0, ['etcdserver: no leader'])), true, 'MemberUnhealthy'],
+  ])('%s', (_sentence, members, read, reason) => {
+    const finding = told(members, read);
+    expect(finding?.reason).toBe(reason);
+    if (reason !== undefined) expect(finding?.message).toContain('orders-0');
+    expect(finding?.message ?? '', 'the alarm of another one').not.toContain('orders-1');
+    expect(members.map(isWell)).toEqual([reason === undefined, true, true]);
+  });
+
+  it('hides no lost data behind an alarm', () => {
+    const emptied = silent(0, { lastState: { terminated: { message: EMPTY } } });
+    const others = [1, 2].map((i) => serving(i, ['memberID:101 alarm:NOSPACE ']));
+    expect(told([emptied, ...others], true)?.reason).toBe('MemberDataLost');
+  });
+});
+
+describe('why a member is down', () => {
+  const lost = { terminated: { message: EMPTY } };
+  it.each<[string, object, RegExp]>([
+    ['it says itself that its data is gone', { lastState: lost, state: { waiting: {} } }, /data directory is empty/],
+    ['it is between two such ends', { lastState: lost, state: { running: {} } }, /data directory is empty/],
+    ['it has started since, so it has data', { lastState: lost, state: { running: {} }, started: true }, /no answer/],
+    [
+      'its newest end counts',
+      { lastState: lost, state: { terminated: { message: 'no space left on device' } } },
+      /it exits: no space/,
+    ],
+  ])('%s', (_sentence, container, says) => {
+    expect(whyDown(silent(0, container))).toMatch(says);
+  });
+});
