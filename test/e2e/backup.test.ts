@@ -58,11 +58,13 @@ const credentialsSecret = (name: string, secretAccessKey: string) =>
 
 type Policy = NonNullable<EtcdCluster['spec']['backup']>;
 
-const policy = (o: { bucket?: string; secret?: string; schedules?: Policy['schedules'] } = {}): Policy => ({
+const policy = (
+  o: { bucket?: string; secret?: string; endpoint?: string; schedules?: Policy['schedules'] } = {},
+): Policy => ({
   store: {
     s3: {
       bucket: o.bucket ?? env.S3_BUCKET,
-      endpoint: env.S3_ENDPOINT_IN_CLUSTER,
+      endpoint: o.endpoint ?? env.S3_ENDPOINT_IN_CLUSTER,
       region: env.S3_REGION,
       prefix: `e2e/${suite.operator.release}`,
       credentialsSecret: { name: o.secret ?? 's3' },
@@ -181,6 +183,7 @@ describe('a backup that cannot be made', () => {
   test.concurrent.each([
     ['bucketless', 'BucketNotFound', { bucket: 'no-such-bucket' }],
     ['wrong-secret', 'CredentialsRejected', { secret: 'wrong' }],
+    ['nowhere', 'StoreUnreachable', { endpoint: 'http://store.invalid:9000' }],
   ] as const)('%s fails for good with %s and a remedy, and is not tried again', async (name, reason, o) => {
     if ('secret' in o) await credentialsSecret(o.secret, 'wrong');
     const object = await suite.available(cluster(space(), name, { backup: policy(o) }));
@@ -208,6 +211,8 @@ describe('a backup that cannot be made', () => {
     await suite.kube.create(quotas, quota);
     const created = await backUp('lost-now', 'lost');
     await becomes('lost-now', 'Running');
+    const refused = await becomes('lost-now', 'PodsRefused');
+    expect(refused.status?.conditions?.[0]?.message).toMatch(/exceeded quota.*change the policy or the quota/);
     const [first] = await jobsOf(created);
     await suite.kube.delete(jobs, first?.metadata ?? { name: '' }, { propagationPolicy: 'Background' });
     await until('there is a second Job', {
