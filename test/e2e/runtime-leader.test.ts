@@ -46,6 +46,14 @@ async function writesOf(pod: Pod, since: number): Promise<string[]> {
 const sentence = ({ startedAt, verb, path, status }: RequestRecord) =>
   `${new Date(startedAt).toISOString()} ${verb} ${path} ${status}`;
 
+/** Restarts of each replica by its name. */
+async function replicaRestarts(): Promise<Record<string, number>> {
+  const found = await suite.operator.pods();
+  return Object.fromEntries(
+    found.map(({ metadata, status }) => [metadata.name, status?.containerStatuses?.[0]?.restartCount ?? 0]),
+  );
+}
+
 async function replicasReady(): Promise<void> {
   await until('both replicas are ready', {
     within: 90_000,
@@ -69,6 +77,7 @@ describe('leadership', () => {
     const lives = await memberLives(suite.kube, object());
     const service = { namespace: namespaceOf(), name: 'steady-client' };
     const { metadata } = await suite.kube.get(services, service);
+    const before = await replicaRestarts();
     await suite.proxy.down();
     await suite.kube.delete(services, service);
     const back = Date.now() + 45_000;
@@ -77,6 +86,10 @@ describe('leadership', () => {
     await suite.proxy.up();
     await reappears(suite.kube, object(), metadata.uid ?? '', 30_000);
     expect(await memberLives(suite.kube, object())).toEqual(lives);
+    // Losing the lease ends the leader's process once; its successor waits for the API server instead of dying again and again.
+    const after = await replicaRestarts();
+    expect(Object.keys(after)).toEqual(Object.keys(before));
+    for (const [name, count] of Object.entries(after)) expect(count - (before[name] ?? 0), name).toBeLessThanOrEqual(1);
     await suite.settle(object(), recording);
   });
 
