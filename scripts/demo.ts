@@ -8,7 +8,7 @@ import { FILES, ROOT } from '../test/testbed/config.ts';
 import { kubectl, kubectlJson, kubectlResult } from '../test/testbed/kubectl.ts';
 import type { Progress } from '../test/testbed/progress.ts';
 import { until } from '../test/testbed/run.ts';
-import { deployOperator } from './deploy.ts';
+import { deployOperator, testsThatGoOn } from './deploy.ts';
 import { runScript } from './lib/main.ts';
 
 const cluster = 'quickstart';
@@ -135,6 +135,8 @@ What to try next:
 async function demo(progress: Progress): Promise<void> {
   const { values } = parseArgs({ options: { values: { type: 'string' } } });
   await deployOperator(progress, { quick: false, ...values });
+  const tests = await testsThatGoOn();
+  if (tests.length > 0) throw new Error(`the operator rests while the tests of process ${tests.join(', ')} go on`);
   const log = operatorLog;
   await progress.step('kubectl apply -f examples/quickstart.yaml', async () => {
     await kubectl('apply', '-f', path.join(ROOT, 'examples/quickstart.yaml'));

@@ -21,6 +21,15 @@ const about = ['--namespace', namespace];
 /** The image that the nodes hold. */
 const imageFile = path.join(STATE, 'operator-image.json');
 
+/** Processes of end-to-end tests that have put this operator to rest, and would fight with it if it woke. */
+export async function testsThatGoOn(): Promise<string[]> {
+  const annotation = 'jsonpath={.metadata.annotations.quorate\\.dev/e2e-runs}';
+  const { stdout } = await kubectlResult(['get', 'deployment', release, ...about, '-o', annotation], {
+    allowFailure: true,
+  });
+  return stdout.split(',').filter((run) => run !== '' && existsSync(`/proc/${run}`));
+}
+
 /** `values`: a file of the chart's values. */
 async function installChart(image: OperatorImage, values: string | undefined): Promise<void> {
   const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
@@ -32,9 +41,10 @@ async function installChart(image: OperatorImage, values: string | undefined): P
   // Whatever somebody applied or scaled by hand in the testbed: the chart decides.
   args.push('--force-conflicts', '--take-ownership');
   if (values !== undefined) args.push('--values', path.resolve(values));
+  const rest = (await testsThatGoOn()).length > 0 ? { replicaCount: 0 } : {};
   await run(await findHelm(), [...args, '--kubeconfig', FILES.kubeconfig, '--history-max', '3', '--values', '-'], {
     cwd: ROOT,
-    input: JSON.stringify({ image: { repository: image.repository, tag: image.tag } }),
+    input: JSON.stringify({ image: { repository: image.repository, tag: image.tag }, ...rest }),
   });
 }
 
@@ -77,6 +87,11 @@ if (import.meta.main) {
     });
     const { reference } = await deployOperator(progress, flags);
     const kubeconfig = path.relative(process.cwd(), FILES.kubeconfig);
+    const tests = await testsThatGoOn();
+    if (tests.length > 0) {
+      progress.note(`${reference} is installed and rests until the tests of process ${tests.join(', ')} have ended`);
+      return;
+    }
     progress.note(`${reference} runs in ${namespace}; export KUBECONFIG=${kubeconfig}`);
   });
 }
