@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The chart as helm renders it and as the real API server takes it.
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -131,6 +132,15 @@ describe('the API server', () => {
     const { stdout, stderr } = await dryRun(await helm(values, 'trial'));
     expect(stderr).toBe('');
     expect(stdout.trim().split('\n')).toHaveLength((await render(values)).length);
+  });
+
+  it('takes the one file for the whole cluster as it stands', async () => {
+    const file = path.join(ROOT, 'deploy/install.yaml');
+    const objects = parseAllDocuments(await readFile(file, 'utf8')).filter((document) => document.contents !== null);
+    const take = ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-o', 'name'];
+    const { stdout } = await kubectlResult([...take, '-f', file]);
+    expect(stdout.trim().split('\n')).toHaveLength(objects.length);
+    expect(stdout).toContain('clusterrolebinding');
   });
 
   it('lets the operator pod into a namespace that enforces the restricted standard', async () => {
