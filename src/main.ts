@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry point of the image: `operator` runs the controllers, `backup` runs one backup Job. The only reader of process.env.
-import { parseArgs } from 'node:util';
 import { etcdClusters } from './api/resources.ts';
 import { registerBackup } from './backup/index.ts';
 import { runBackupJob } from './backup/job/main.ts';
 import { CHILD_SELECTOR, ClusterController } from './cluster/controller.ts';
 import { ClientPool } from './etcd/pool.ts';
+import { type Flags, parseFlags, USAGE } from './flags.ts';
 import { loadAuth } from './runtime/auth.ts';
 import { KubeClient } from './runtime/client.ts';
 import { EventRecorder } from './runtime/events.ts';
@@ -15,34 +15,21 @@ import { createLogger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { KeyPool } from './tls/keys.ts';
 
-const USAGE = `usage: quorate operator [--namespaces a,b] [--lease-namespace ns] [--image image] [--log-level info] [--health-port 8081]
-       quorate backup`;
-
-async function operator(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      namespaces: { type: 'string', default: '' },
-      'lease-namespace': { type: 'string' },
-      image: { type: 'string' },
-      'log-level': { type: 'string', default: 'info' },
-      'health-port': { type: 'string', default: '8081' },
-    },
-  });
-  const namespace = process.env.POD_NAMESPACE ?? values['lease-namespace'] ?? 'quorate-system';
+async function operator(flags: Flags): Promise<void> {
+  const namespace = process.env.POD_NAMESPACE ?? flags.leaseNamespace ?? 'quorate-system';
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-  const log = createLogger(values['log-level']);
+  const log = createLogger(flags.logLevel);
   const metrics = new Metrics();
   const client = new KubeClient({ auth: loadAuth(), log, metrics });
   const manager = new Manager({
     client,
-    namespaces: values.namespaces.split(',').filter((n) => n !== ''),
+    namespaces: flags.namespaces,
     log,
     metrics,
     identity: process.env.POD_NAME ?? `quorate-${process.pid}`,
-    lease: { namespace: values['lease-namespace'] ?? namespace, name: 'quorate' },
-    healthPort: Number(values['health-port']),
+    lease: { namespace: flags.leaseNamespace ?? namespace, name: flags.leaseName },
+    healthPort: flags.healthPort,
     signal: stop.signal,
   });
   const events = new EventRecorder({ client, log, controller: 'quorate', instance: process.env.POD_NAME ?? 'quorate' });
@@ -55,7 +42,7 @@ async function operator(args: string[]): Promise<void> {
     events,
     clusters,
     pods: watchedPods,
-    image: values.image,
+    image: flags.image,
     // Backup Jobs would hand whatever answers there to a tenant's bucket.
     apiServerHost: process.env.KUBERNETES_SERVICE_HOST,
   });
@@ -76,15 +63,21 @@ async function operator(args: string[]): Promise<void> {
   etcd.close();
 }
 
+/** One line and the usage: a stack would hide what is wrong. */
+function flagsOrEnd(args: string[]): Flags {
+  try {
+    return parseFlags(args);
+  } catch (error) {
+    process.stderr.write(`quorate: ${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
+    process.exit(2);
+  }
+}
+
 const [command, ...rest] = process.argv.slice(2);
-switch (command) {
-  case 'operator':
-    await operator(rest);
-    break;
-  case 'backup':
-    process.exitCode = await runBackupJob();
-    break;
-  default:
-    process.stderr.write(`${USAGE}\n`);
-    process.exitCode = 2;
+if (command === '--help' || rest.includes('--help')) process.stdout.write(`${USAGE}\n`);
+else if (command === 'operator') await operator(flagsOrEnd(rest));
+else if (command === 'backup') process.exitCode = await runBackupJob();
+else {
+  process.stderr.write(`${USAGE}\n`);
+  process.exitCode = 2;
 }

@@ -64,6 +64,26 @@ describe('values', () => {
   });
 });
 
+describe('two releases', () => {
+  it('in one namespace elect their leaders apart', async () => {
+    const leases = (text: string) => text.match(/--lease-name=.*/g);
+    expect(leases(await helm({}))).toEqual(['--lease-name=quorate']);
+    expect(leases(await helm({}, 'other'))).toEqual(['--lease-name=other-quorate']);
+  });
+});
+
+describe('labels', () => {
+  it('are on every object, and never twice, even if one of ours is asked for', async () => {
+    // The parser refuses a key that is there twice.
+    const asked = { 'app.kubernetes.io/name': 'other', 'helm.sh/chart': 'other', team: 'shop' };
+    for (const { kind, metadata } of await render({ commonLabels: asked })) {
+      const labels = metadata.labels ?? {};
+      if (kind === 'CustomResourceDefinition' && labels['team'] === undefined) continue;
+      expect([kind, labels['team'], labels['app.kubernetes.io/name']]).toEqual([kind, 'shop', 'quorate']);
+    }
+  });
+});
+
 describe('scope', () => {
   it('of the whole cluster gives one ClusterRole and no list of namespaces', async () => {
     const objects = await render({});
