@@ -40,7 +40,7 @@ export const jobConfigSchema = z.strictObject({
       caFile: z.string().optional(),
     }),
   }),
-  /** Addresses and ranges; set by whoever runs the operator, never by a custom resource. */
+  /** Addresses and ranges; set by the operator, never by a custom resource. */
   egress: z.strictObject({ allow: z.array(z.string()), refuse: z.array(z.string()) }),
 });
 
