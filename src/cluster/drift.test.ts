@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { drift, repair } from './drift.ts';
 
-const closed = ['spec.selector', 'data'];
+const closed = ['spec.selector', 'data', 'spec.ingress.**'];
 
 const cases: { sentence: string; desired: unknown; live: unknown; found?: string; patch?: unknown }[] = [
   {
@@ -36,6 +36,32 @@ const cases: { sentence: string; desired: unknown; live: unknown; found?: string
     sentence: 'a foreign key in an open map is left alone',
     desired: { metadata: { labels: { a: '1' } } },
     live: { metadata: { labels: { a: '1', team: 'x' } } },
+  },
+  {
+    sentence: 'in a closed subtree an added key is drift even when it is empty, and the list is put back whole',
+    desired: { spec: { ingress: [{ from: [{ podSelector: { matchLabels: { a: '1' } } }] }] } },
+    live: { spec: { ingress: [{ from: [{ podSelector: { matchLabels: { a: '1' } }, namespaceSelector: {} }] }] } },
+    found: 'spec.ingress[0].from[0].namespaceSelector',
+    patch: { spec: { ingress: [{ from: [{ podSelector: { matchLabels: { a: '1' } } }] }] } },
+  },
+  {
+    sentence: 'the same beside a selector that we want empty',
+    desired: { spec: { ingress: [{ from: [{ podSelector: {} }] }] } },
+    live: { spec: { ingress: [{ from: [{ podSelector: {}, namespaceSelector: {} }] }] } },
+    found: 'spec.ingress[0].from[0].namespaceSelector',
+    patch: { spec: { ingress: [{ from: [{ podSelector: {} }] }] } },
+  },
+  {
+    sentence: 'a subtree is closed by its whole name',
+    desired: { spec: { ingressClass: { a: '1' } } },
+    live: { spec: { ingressClass: { a: '1', b: '2' } } },
+  },
+  {
+    sentence: 'a map that must be empty is emptied',
+    desired: { spec: { lifecycle: {} } },
+    live: { spec: { lifecycle: { preStop: { exec: {} } } } },
+    found: 'spec.lifecycle.preStop',
+    patch: { spec: { lifecycle: { preStop: null } } },
   },
   {
     sentence: 'false, zero and empty are the same as absent',

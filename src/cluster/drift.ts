@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says where a live object differs from what we want of it, and builds the smallest merge patch that mends it.
 
-/** Paths whose maps hold nothing but our keys: an extra key changes what the object does, so it counts as drift. */
+/**
+ * Paths whose maps hold nothing but our keys: an extra key changes what the object does, so it counts as drift. `a.**`
+ * closes `a` and everything in it, lists included. A map that we want empty is closed in any case.
+ */
 export type Closed = readonly string[];
+
+const isClosed = (closed: Closed, path: string, desired: object): boolean =>
+  Object.keys(desired).length === 0 ||
+  closed.some((c) => c === path || (c.endsWith('.**') && within(c.slice(0, -3), path)));
+
+const within = (root: string, path: string): boolean =>
+  path === root || path.startsWith(`${root}.`) || path.startsWith(`${root}[`);
 
 const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
 
@@ -52,6 +62,16 @@ function sameLeaf(path: string, desired: unknown, live: unknown): boolean {
 
 /** Path of the first difference, or undefined: what we want is there, lists are as long as ours, closed maps hold no more. */
 export function drift(desired: unknown, live: unknown, closed: Closed = [], path = ''): string | undefined {
+  const below = (key: string): string => (path === '' ? key : `${path}.${key}`);
+  if (isObject(desired) && isObject(live)) {
+    for (const [key, value] of Object.entries(desired)) {
+      const found = drift(value, live[key], closed, below(key));
+      if (found !== undefined) return found;
+    }
+    // Even an empty one counts: in a network policy an empty selector means everything.
+    const extra = isClosed(closed, path, desired) ? Object.keys(live).find((key) => !(key in desired)) : undefined;
+    return extra === undefined ? undefined : below(extra);
+  }
   if (isEmpty(desired) && isEmpty(live)) return undefined;
   if (Array.isArray(desired)) {
     if (!Array.isArray(live) || live.length !== desired.length) return path;
@@ -61,17 +81,7 @@ export function drift(desired: unknown, live: unknown, closed: Closed = [], path
     }
     return undefined;
   }
-  if (isObject(desired)) {
-    if (!isObject(live)) return path;
-    for (const [key, value] of Object.entries(desired)) {
-      const found = drift(value, live[key], closed, path === '' ? key : `${path}.${key}`);
-      if (found !== undefined) return found;
-    }
-    if (!closed.includes(path)) return undefined;
-    const extra = Object.keys(live).find((key) => !(key in desired));
-    return extra === undefined ? undefined : `${path}.${extra}`;
-  }
-  return sameLeaf(path, desired, live) ? undefined : path;
+  return !isObject(desired) && sameLeaf(path, desired, live) ? undefined : path;
 }
 
 /**
@@ -85,6 +95,6 @@ export function repair(desired: unknown, live: unknown, closed: Closed = [], pat
     const at = path === '' ? key : `${path}.${key}`;
     if (drift(value, live[key], closed, at) !== undefined) patch[key] = repair(value, live[key], closed, at);
   }
-  if (closed.includes(path)) for (const key of Object.keys(live)) if (!(key in desired)) patch[key] = null;
+  if (isClosed(closed, path, desired)) for (const key of Object.keys(live)) if (!(key in desired)) patch[key] = null;
   return patch;
 }

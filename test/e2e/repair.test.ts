@@ -85,9 +85,20 @@ describe('repair', () => {
     const object = await suite.available(cluster(space(), 'edited', { replicas: 3 }), 120_000);
     const set = { namespace: space(), name: 'edited' };
     const extra = { name: 'miner', image: 'example.com/miner:1' };
-    const [container] = (await suite.kube.get(statefulSets, set)).spec?.template.spec?.containers ?? [];
+    const before = (await suite.kube.get(statefulSets, set)).spec;
+    const [container] = before?.template.spec?.containers ?? [];
+    const altered = {
+      args: ['--force-new-cluster'],
+      envFrom: [{ configMapRef: { name: 'else' } }],
+      lifecycle: { preStop: { sleep: { seconds: 1 } } },
+      securityContext: { ...container?.securityContext, runAsUser: 7 },
+    };
     await suite.kube.patch(statefulSets, set, {
-      spec: { replicas: 1, template: { spec: { containers: [container, extra], hostNetwork: true } } },
+      spec: {
+        replicas: 1,
+        ordinals: { start: 1 },
+        template: { spec: { containers: [{ ...container, ...altered }, extra], hostNetwork: true } },
+      },
     });
     await suite.kube.patch(
       services,
@@ -95,21 +106,33 @@ describe('repair', () => {
       { spec: { selector: { app: 'else' } } },
     );
     await suite.kube.patch(networkPolicies, { namespace: space(), name: 'edited-peer' }, { spec: { ingress: [{}] } });
+    const door = { namespace: space(), name: 'edited-client' };
+    const clients = (await suite.kube.get(networkPolicies, door)).spec?.ingress ?? [];
+    const wide = clients.map((rule) => ({
+      ports: rule.ports?.map((p) => ({ ...p, endPort: 65_535 })),
+      from: rule.from?.map((peer) => ({ ...peer, namespaceSelector: {} })),
+    }));
+    await suite.kube.patch(networkPolicies, door, { spec: { ingress: wide } });
     const budget = { namespace: space(), name: 'edited' };
-    await suite.kube.patch(podDisruptionBudgets, budget, { spec: { minAvailable: 0 } });
+    const all = { minAvailable: 0, selector: { matchExpressions: [{ key: 'none', operator: 'Exists' }] } };
+    await suite.kube.patch(podDisruptionBudgets, budget, { spec: all });
     await until('all edits are undone', {
       within: 10_000,
       read: async () => ({
-        minAvailable: (await suite.kube.get(podDisruptionBudgets, budget)).spec?.minAvailable,
+        budget: (await suite.kube.get(podDisruptionBudgets, budget)).spec,
+        clients: (await suite.kube.get(networkPolicies, door)).spec?.ingress,
         set: (await suite.kube.get(statefulSets, set)).spec,
         selector: (await suite.kube.get(services, { namespace: space(), name: 'edited-client' })).spec?.selector,
         ingress: (await suite.kube.get(networkPolicies, { namespace: space(), name: 'edited-peer' })).spec?.ingress,
       }),
       holds: (seen) =>
-        seen.minAvailable === 2 &&
+        seen.budget?.minAvailable === 2 &&
+        seen.budget.selector?.matchExpressions === undefined &&
+        isDeepStrictEqual(seen.clients, clients) &&
+        isDeepStrictEqual(seen.set?.template.spec?.containers, before?.template.spec?.containers) &&
+        (seen.set?.ordinals?.start ?? 0) === 0 &&
         seen.set?.replicas === 3 &&
-        seen.set.template.spec?.containers.length === 1 &&
-        seen.set.template.spec.hostNetwork !== true &&
+        seen.set.template.spec?.hostNetwork !== true &&
         seen.selector?.app === undefined &&
         seen.ingress?.[0]?.ports?.[0]?.port === 2380,
     });

@@ -18,7 +18,7 @@ export function renderBudget(cluster: EtcdCluster, identity: Identity): Child<Po
   return [
     {
       resource: podDisruptionBudgets,
-      closed: ['spec.selector.matchLabels'],
+      closed: ['spec.**'],
       owned: true,
       desired: {
         apiVersion: 'policy/v1',
@@ -43,7 +43,7 @@ function policy(cluster: EtcdCluster, name: string, ingress: NonNullable<Network
     metadata: ownedMetadata(cluster, name),
     spec: { podSelector: { matchLabels: memberLabels(cluster) }, policyTypes: ['Ingress'], ingress: ingress ?? [] },
   };
-  return { resource: networkPolicies, desired, closed: ['spec.podSelector.matchLabels'], owned: true };
+  return { resource: networkPolicies, desired, closed: ['spec.**'], owned: true };
 }
 
 /**

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../../api/cluster.ts';
 import { effectiveSpec } from '../../api/effective.ts';
+import { drift } from '../drift.ts';
 import { drawIdentity, formationOf } from '../identity.ts';
 import { renderClaims, renderStatefulSet } from './statefulset.ts';
 
@@ -16,10 +17,12 @@ function rendered(spec: Partial<EtcdCluster['spec']> = {}) {
   const made = effectiveSpec(cluster);
   if (!made.ok) throw new Error(`${made.field}: ${made.message}`);
   const identity = drawIdentity('orders', formationOf(made.spec));
-  const set = renderStatefulSet(cluster, identity).desired.spec;
+  const { desired, closed } = renderStatefulSet(cluster, identity);
+  const set = desired.spec;
   const pod = set?.template.spec;
   return {
     identity,
+    closed,
     set,
     pod,
     etcd: pod?.containers[0],
@@ -27,7 +30,7 @@ function rendered(spec: Partial<EtcdCluster['spec']> = {}) {
   };
 }
 
-const { set, pod, etcd, claims, identity } = rendered();
+const { set, pod, etcd, claims, identity, closed } = rendered();
 const seconds = (p: { periodSeconds?: number; failureThreshold?: number } | undefined) =>
   (p?.periodSeconds ?? 0) * (p?.failureThreshold ?? 0);
 
@@ -142,8 +145,27 @@ describe('the StatefulSet', () => {
 
   it('starts etcd with its own file and nothing else, and keeps its last words', () => {
     expect(etcd?.command).toEqual(['etcd', '--config-file=/etc/etcd/conf/$(POD_NAME).yaml']);
-    expect(etcd).not.toHaveProperty('args');
+    expect(etcd).toMatchObject({ args: [], envFrom: [], lifecycle: {} });
     expect(etcd?.terminationMessagePolicy).toBe('FallbackToLogsOnError');
+  });
+
+  it.each<[string, object]>([
+    ['args', { args: ['--force-new-cluster'] }],
+    ['envFrom', { envFrom: [{ configMapRef: { name: 'else' } }] }],
+    ['lifecycle', { lifecycle: { preStop: { exec: { command: ['kill'] } } } }],
+    ['securityContext', { securityContext: { ...etcd?.securityContext, runAsUser: 0 } }],
+  ])('sees an edit of the container: %s', (field, edit) => {
+    const live = structuredClone(set);
+    Object.assign(live?.template.spec?.containers[0] ?? {}, edit);
+    expect(drift({ spec: set }, { spec: live }, closed)).toMatch(`spec.template.spec.containers[0].${field}`);
+  });
+
+  it('sees an edit of the first ordinal, and none in what the server gives back', () => {
+    const { args: _a, envFrom: _e, lifecycle: _l, ...container } = etcd ?? {};
+    const template = { ...set?.template, spec: { ...pod, containers: [container] } };
+    const stored = { ...set, template, ordinals: undefined };
+    expect(drift({ spec: set }, { spec: stored }, closed)).toBeUndefined();
+    expect(drift({ spec: set }, { spec: { ...stored, ordinals: { start: 3 } } }, closed)).toBe('spec.ordinals.start');
   });
 
   it('a digest pins the image, else the version names it', () => {

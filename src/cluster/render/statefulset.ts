@@ -26,6 +26,9 @@ function claimSpec(storage: Identity['formation']['storage']) {
   };
 }
 
+/** Closed whole: every further key of a security context gives a right, or another user. */
+const SECURITY = ['', '.containers[0]'].map((at) => `spec.template.spec${at}.securityContext.**`);
+
 /** Claims are made before their pods, so that identity and size are decided first; they have no owner and stay. */
 export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<PersistentVolumeClaim>[] {
   return identity.members.map((member, ordinal) => ({
@@ -65,6 +68,10 @@ function container(identity: Identity) {
     image: etcdImage(image, version),
     imagePullPolicy: image.pullPolicy,
     command: ['etcd', `--config-file=${CONF_DIR}/$(POD_NAME).yaml`],
+    // Nothing beside the file: wanted empty, so that what somebody adds is taken away again.
+    args: [],
+    envFrom: [],
+    lifecycle: {},
     env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
     ports: [
       { name: 'client', containerPort: CLIENT_PORT, protocol: 'TCP' },
@@ -164,7 +171,7 @@ export function renderStatefulSet(cluster: EtcdCluster, identity: Identity): Chi
   const names = childNames(cluster.metadata.name);
   return {
     resource: statefulSets,
-    closed: ['spec.template.spec.nodeSelector', 'spec.template.metadata.labels'],
+    closed: ['spec.template.spec.nodeSelector', 'spec.template.metadata.labels', ...SECURITY],
     owned: true,
     desired: {
       apiVersion: 'apps/v1',
@@ -172,6 +179,7 @@ export function renderStatefulSet(cluster: EtcdCluster, identity: Identity): Chi
       metadata: ownedMetadata(cluster, names.statefulSet),
       spec: {
         replicas: identity.members.length,
+        ordinals: { start: 0 },
         serviceName: names.headlessService,
         podManagementPolicy: 'Parallel',
         updateStrategy: { type: 'OnDelete' },
