@@ -147,7 +147,9 @@ const service = z
     type: z
       .enum(['ClusterIP', 'LoadBalancer', 'NodePort'])
       .default('ClusterIP')
-      .describe('How clients reach the cluster; see also networkPolicy.'),
+      .describe(
+        'How clients reach the cluster; see also networkPolicy. Server certificates hold only names inside the Kubernetes cluster: clients outside must check one of those.',
+      ),
     annotations: ownAnnotations().default({}).describe('Annotations of the Service, for instance of a load balancer.'),
   })
   .prefault({})
@@ -176,7 +178,7 @@ const networkPolicy = z
       .max(32)
       .optional()
       .describe(
-        'Who may reach the client port. If absent: pods of the namespace labelled `etcd.quorate.dev/client: <cluster>`.',
+        'Who may reach the client port. If absent: pods of the namespace labelled `etcd.quorate.dev/client: <cluster>`. If empty: nobody.',
       ),
   })
   .prefault({})

@@ -29,7 +29,9 @@ function typeOf(node: SchemaNode): string {
   if (typeof node.additionalProperties === 'object') return 'map of string';
   if (node.type === 'string' && node.format === 'date-time') return 'time';
   if (node.minimum === undefined) return node.type ?? 'any';
-  return `${node.type}, ${node.minimum} to ${node.maximum ?? '…'}`;
+  return node.maximum === undefined
+    ? `${node.type}, at least ${node.minimum}`
+    : `${node.type}, ${node.minimum} to ${node.maximum}`;
 }
 
 /** The form of a value, in the words of the message that refuses any other. */
@@ -39,24 +41,29 @@ const formOf = (node: SchemaNode): string =>
     .map((v) => ` ${capital(v.message ?? '')}.`)
     .join('');
 
-function valueOf(node: SchemaNode, required: boolean): string {
-  if (node.default === undefined) return required ? 'required' : '';
-  if (typeof node.default === 'object') return '';
-  return node.default === '' ? 'empty' : code(node.default);
+function valueOf(value: unknown, required: boolean): string {
+  if (value === undefined) return required ? 'required' : '';
+  if (typeof value === 'object') return '';
+  return value === '' ? 'empty' : code(value);
 }
 
-function rows(node: SchemaNode, path: string): Row[] {
+const fieldOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+
+/** `outer`: the default of the object around, which may hold those of its fields. */
+function rows(node: SchemaNode, path: string, outer: unknown = node.default): Row[] {
   return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {
     const at = `${path}.${name}`;
+    const value = child.default ?? fieldOf(outer, name);
     const own = {
       path: at,
       type: typeOf(child),
-      value: valueOf(child, node.required?.includes(name) === true),
+      value: valueOf(value, node.required?.includes(name) === true),
       meaning: `${child.description ?? ''}${formOf(child)}`,
     };
     // A selector looks the same everywhere; Kubernetes' own documentation tells it better.
     if (child.properties?.matchExpressions !== undefined) return [{ ...own, type: 'label selector' }];
-    return [own, ...rows(child, at), ...(child.items === undefined ? [] : rows(child.items, `${at}[]`))];
+    return [own, ...rows(child, at, value), ...(child.items === undefined ? [] : rows(child.items, `${at}[]`))];
   });
 }
 
@@ -77,15 +84,16 @@ function statusTable(node: SchemaNode): string {
 function ruleList(node: SchemaNode, path: string): string[] {
   const own = (node['x-kubernetes-validations'] ?? [])
     .filter((v) => !/^(string\(self\)|self)\.matches/.test(v.rule))
-    .map(
-      (v) =>
-        `- \`${`${path}${v.fieldPath ?? ''}`.replace(/^\./, '')}\` ${sentence(v.message ?? v.messageExpression ?? '')}`,
-    );
+    .map((v) => `- ${subject(`${path}${v.fieldPath ?? ''}`, v.message ?? v.messageExpression ?? '')}`);
   const below = Object.entries(node.properties ?? {}).flatMap(([name, child]) =>
     name === 'metadata' ? [] : ruleList(child, path === '' ? name : `${path}.${name}`),
   );
   return [...own, ...below, ...(node.items === undefined ? [] : ruleList(node.items, `${path}[]`))];
 }
+
+/** A message that names its field itself needs no other name before it. */
+const subject = (path: string, message: string): string =>
+  /^'?spec\./.test(message) ? sentence(message) : `\`${path.replace(/^\./, '')}\` ${sentence(message)}`;
 
 /** A message expression without its quotes: what is computed stands in angle brackets. */
 const sentence = (message: string): string =>
@@ -162,7 +170,7 @@ ${versionTable()}
 
 ## Conditions
 
-\`Ready\`, \`Reconciling\` and \`Stalled\` follow kstatus, so \`kubectl wait\`, Flux and Argo CD read them alike; the last two are never present together.
+\`Ready\`, \`Reconciling\` and \`Stalled\` follow kstatus, so \`kubectl wait\` and Flux read them alike; the last two are never present together. Argo CD needs [a script](argocd.md).
 
 ${conditionTable()}
 
