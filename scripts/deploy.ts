@@ -27,7 +27,7 @@ export async function testsThatGoOn(): Promise<string[]> {
   const { stdout } = await kubectlResult(['get', 'deployment', release, ...about, '-o', annotation], {
     allowFailure: true,
   });
-  return stdout.split(',').filter((run) => run !== '' && existsSync(`/proc/${run}`));
+  return stdout.split(',').filter((id) => id !== '' && existsSync(`/proc/${id}`));
 }
 
 /** `values`: a file of the chart's values. */

@@ -15,21 +15,21 @@ import { createLogger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { KeyPool } from './tls/keys.ts';
 
-async function operator(flags: Flags): Promise<void> {
-  const namespace = process.env.POD_NAMESPACE ?? flags.leaseNamespace ?? 'quorate-system';
+async function operator(asked: Flags): Promise<void> {
+  const namespace = process.env.POD_NAMESPACE ?? asked.leaseNamespace ?? 'quorate-system';
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-  const log = createLogger(flags.logLevel);
+  const log = createLogger(asked.logLevel);
   const metrics = new Metrics();
   const client = new KubeClient({ auth: loadAuth(), log, metrics });
   const manager = new Manager({
     client,
-    namespaces: flags.namespaces,
+    namespaces: asked.namespaces,
     log,
     metrics,
     identity: process.env.POD_NAME ?? `quorate-${process.pid}`,
-    lease: { namespace: flags.leaseNamespace ?? namespace, name: flags.leaseName },
-    healthPort: flags.healthPort,
+    lease: { namespace: asked.leaseNamespace ?? namespace, name: asked.leaseName },
+    healthPort: asked.healthPort,
     signal: stop.signal,
   });
   const events = new EventRecorder({ client, log, controller: 'quorate', instance: process.env.POD_NAME ?? 'quorate' });
@@ -42,7 +42,7 @@ async function operator(flags: Flags): Promise<void> {
     events,
     clusters,
     pods: watchedPods,
-    image: flags.image,
+    image: asked.image,
     // Backup Jobs would hand whatever answers there to a tenant's bucket.
     apiServerHost: process.env.KUBERNETES_SERVICE_HOST,
   });
@@ -63,21 +63,22 @@ async function operator(flags: Flags): Promise<void> {
   etcd.close();
 }
 
-/** One line and the usage: a stack would hide what is wrong. */
-function flagsOrEnd(args: string[]): Flags {
+/** The flags, or one line and the usage: a stack would hide what is wrong. */
+function flagsOf(args: string[]): Flags | undefined {
   try {
     return parseFlags(args);
   } catch (error) {
-    process.stderr.write(`quorate: ${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
-    process.exit(2);
+    process.stderr.write(`quorate: ${error instanceof Error ? error.message : String(error)}\n`);
+    return undefined;
   }
 }
 
 const [command, ...rest] = process.argv.slice(2);
-if (command === '--help' || rest.includes('--help')) process.stdout.write(`${USAGE}\n`);
-else if (command === 'operator') await operator(flagsOrEnd(rest));
+const flags = command === 'operator' && !rest.includes('--help') ? flagsOf(rest) : undefined;
+if (flags !== undefined) await operator(flags);
 else if (command === 'backup') process.exitCode = await runBackupJob();
 else {
-  process.stderr.write(`${USAGE}\n`);
-  process.exitCode = 2;
+  const asked = command === '--help' || rest.includes('--help');
+  process[asked ? 'stdout' : 'stderr'].write(`${USAGE}\n`);
+  process.exitCode = asked ? 0 : 2;
 }
