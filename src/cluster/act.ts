@@ -23,7 +23,6 @@ import { foreignness } from './foreign.ts';
 import { claimIdentity, decodeIdentity, encodeIdentity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
-import type { Step } from './plan.ts';
 import {
   authoritySecretName,
   renderAuthoritySecret,
@@ -32,6 +31,7 @@ import {
   secretText,
 } from './render/certificates.ts';
 import { ownedMetadata } from './render/children.ts';
+import type { Step } from './rules/rule.ts';
 import type { SecretReader } from './secrets.ts';
 
 export interface ActorDeps {

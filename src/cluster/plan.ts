@@ -1,56 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner: an ordered list of small pure rules that says what to do next for one cluster, and why.
-import type { KubeObject } from '../runtime/json.ts';
-import type { Pod } from '../runtime/resources.ts';
-import type { Identity } from './identity.ts';
-import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
-import type { Side } from './render/certificates.ts';
+import type { Observed } from './observed.ts';
 import { authorityRule, certificateRule } from './rules/certificates.ts';
 import { childrenRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
+import type { Finding, Rule, Step } from './rules/rule.ts';
 import { nudgeRule, sealRule, stalePodRule } from './rules/seal.ts';
 import { unsupportedRule } from './rules/unsupported.ts';
-
-/** One thing to do. `reason` and `message` reach the log and, where `event` is set, an Event of the cluster. */
-export type Step = {
-  readonly reason: string;
-  readonly message: string;
-  readonly event?: boolean;
-} & (
-  | { readonly action: 'RecordIdentity'; readonly identity: Identity; readonly replaces: string | undefined }
-  | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[] }
-  | {
-      readonly action: 'WriteSecrets';
-      readonly secrets: readonly SecretState[];
-      readonly children: readonly ChildState[];
-    }
-  | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
-  | { readonly action: 'RefreshMounts'; readonly pods: readonly Pod[]; readonly value: string }
-  | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
-  | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
-  | { readonly action: 'ReplaceStatefulSet'; readonly set: KubeObject }
-  | { readonly action: 'DeleteObsolete'; readonly obsolete: readonly Obsolete[] }
-);
-
-/**
- * Progress: the operator is at work, or waits for something that comes by itself. Blocked: somebody has to act.
- * Paused: there is something to do that the user told us not to do now.
- */
-export interface Finding {
-  readonly kind: 'progress' | 'blocked' | 'paused';
-  readonly reason: string;
-  readonly message: string;
-}
-
-export interface Ruling {
-  readonly step?: Step;
-  readonly finding?: Finding;
-  /** No later rule may act before this is out of the way. */
-  readonly stop?: boolean;
-}
-
-export type Rule = (o: Observed) => Ruling | undefined;
 
 /**
  * In order of precedence: a rule may rely on everything that the rules before it have established. The first ones look

@@ -7,7 +7,7 @@ import type { MemberStatus } from '../etcd/types.ts';
 import { conditionsProblem } from '../runtime/conditions.ts';
 import { drawIdentity, formationOf } from './identity.ts';
 import type { MemberView, Observed, SecretState } from './observed.ts';
-import type { Finding } from './plan.ts';
+import type { Finding } from './rules/rule.ts';
 import { deriveStatus, failedStatus, invalidStatus } from './status.ts';
 
 const MIB = 2 ** 20;
@@ -17,7 +17,7 @@ const earlier = '2026-11-22T08:00:00Z';
 const cluster: EtcdCluster = {
   metadata: { name: 'orders', namespace: 'shop', uid: 'u1', generation: 4 },
   spec: { replicas: 3, version: '3.6.16', storage: { size: '1Gi' }, tls: { clientCertificates: [{ name: 'app' }] } },
-} as EtcdCluster;
+};
 
 function specOf(object: EtcdCluster): EffectiveCluster {
   const made = effectiveSpec(object);
@@ -310,7 +310,7 @@ describe('conditions', () => {
     (_sentence, reason, make) => {
       const earlierStatus = deriveStatus(observed(), [], undefined);
       const failure = { ok: false as const, field: 'spec.x', message: 'is wrong' };
-      const status = make({ ...cluster, status: earlierStatus }, failure as never, now);
+      const status = make({ ...cluster, status: earlierStatus }, failure, now);
       expect(['Ready', 'Stalled', 'Available'].map((type) => saidOf(status, type))).toEqual([
         `False ${reason}`,
         `True ${reason}`,

@@ -6,9 +6,9 @@ import { versionAdvice } from '../api/versions.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { seconds } from '../runtime/time.ts';
 import type { MemberView, Observed } from './observed.ts';
-import type { Finding } from './plan.ts';
 import { endpointsOf } from './render/certificates.ts';
 import { whyDown } from './rules/health.ts';
+import type { Finding } from './rules/rule.ts';
 
 type Draft = Omit<Condition, 'lastTransitionTime'>;
 

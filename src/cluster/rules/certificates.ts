@@ -2,10 +2,10 @@
 // Rules on authorities and leaves: mint an authority once, never replace a lost one silently, keep every leaf usable.
 import { inspect } from '../../tls/inspect.ts';
 import type { Observed, SecretState } from '../observed.ts';
-import type { Ruling } from '../plan.ts';
 import { authoritySecretName, type Side, secretText } from '../render/certificates.ts';
 import { wantsWrite } from './children.ts';
 import { foreignRuling } from './foreign.ts';
+import type { Ruling } from './rule.ts';
 
 /** Fingerprint of the authority in `ca.crt`; undefined for a Secret that is absent, not ours or unreadable. */
 function issuerOf({ secret, foreign }: SecretState): string | undefined {

@@ -5,8 +5,8 @@ import { drift } from '../drift.ts';
 import { claimIdentity } from '../identity.ts';
 import { memoized } from '../memo.ts';
 import type { ChildState, Observed } from '../observed.ts';
-import type { Finding, Ruling } from '../plan.ts';
 import { foreignRuling } from './foreign.ts';
+import type { Finding, Ruling } from './rule.ts';
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;

@@ -3,7 +3,7 @@
 import type { Pod } from '../../runtime/resources.ts';
 import { oneLine } from '../../runtime/text.ts';
 import type { Observed } from '../observed.ts';
-import type { Finding } from '../plan.ts';
+import type { Finding } from './rule.ts';
 
 /** What comes by itself within this many milliseconds (a volume, an image, a slow API) is not worth an alarm. */
 const GRACE_MS = 15_000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to say when an object of our name is not ours: it is never taken over.
 import type { Foreign } from '../observed.ts';
-import type { Ruling } from '../plan.ts';
+import type { Ruling } from './rule.ts';
 
 export function foreignRuling(kind: string, name: string, foreign: Exclude<Foreign, undefined>): Ruling {
   if (foreign === 'predecessor') {

@@ -3,8 +3,8 @@
 import { childNames } from '../../api/names.ts';
 import { hexId } from '../../etcd/types.ts';
 import type { MemberView, Observed } from '../observed.ts';
-import type { Finding, Ruling } from '../plan.ts';
 import { diagnose, lastLine } from './diagnose.ts';
+import type { Finding, Ruling } from './rule.ts';
 
 /** Until this many milliseconds a lost quorum is taken for a restart that ends by itself. */
 const QUORUM_GRACE_MS = 30_000;

@@ -4,8 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { childNames } from '../../api/names.ts';
 import { claimIdentity, drawIdentity, formationOf } from '../identity.ts';
 import type { Observed } from '../observed.ts';
-import type { Ruling } from '../plan.ts';
 import { foreignRuling } from './foreign.ts';
+import type { Ruling } from './rule.ts';
 
 export function identityRule(o: Observed): Ruling | undefined {
   const config = childNames(o.cluster.metadata.name).config;

@@ -4,8 +4,8 @@ import { ANNOTATIONS } from '../../api/names.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import { claimIdentity } from '../identity.ts';
 import type { Observed } from '../observed.ts';
-import type { Ruling, Step } from '../plan.ts';
 import { diagnose } from './diagnose.ts';
+import type { Ruling, Step } from './rule.ts';
 
 /** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
 const NUDGE_AGAIN_MS = 1500;

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { wantedFormation } from '../identity.ts';
 import type { Observed } from '../observed.ts';
-import type { Ruling } from '../plan.ts';
+import type { Ruling } from './rule.ts';
 
 /** Differences by path, to the depth that a user edits: `spec.etcd.quota`, `spec.pods.resources`. */
 function changedFields(from: object, to: object, path = 'spec', depth = 2): string[] {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a rule may answer: a step to take, a finding to tell, or that later rules have to wait.
+import type { KubeObject } from '../../runtime/json.ts';
+import type { Pod } from '../../runtime/resources.ts';
+import type { Identity } from '../identity.ts';
+import type { ChildState, Observed, Obsolete, SecretState } from '../observed.ts';
+import type { Side } from '../render/certificates.ts';
+
+/** One thing to do. `reason` and `message` reach the log and, where `event` is set, an Event of the cluster. */
+export type Step = {
+  readonly reason: string;
+  readonly message: string;
+  readonly event?: boolean;
+} & (
+  | { readonly action: 'RecordIdentity'; readonly identity: Identity; readonly replaces: string | undefined }
+  | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[] }
+  | {
+      readonly action: 'WriteSecrets';
+      readonly secrets: readonly SecretState[];
+      readonly children: readonly ChildState[];
+    }
+  | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
+  | { readonly action: 'RefreshMounts'; readonly pods: readonly Pod[]; readonly value: string }
+  | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
+  | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
+  | { readonly action: 'ReplaceStatefulSet'; readonly set: KubeObject }
+  | { readonly action: 'DeleteObsolete'; readonly obsolete: readonly Obsolete[] }
+);
+
+/**
+ * Progress: the operator is at work, or waits for something that comes by itself. Blocked: somebody has to act.
+ * Paused: there is something to do that the user told us not to do now.
+ */
+export interface Finding {
+  readonly kind: 'progress' | 'blocked' | 'paused';
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface Ruling {
+  readonly step?: Step;
+  readonly finding?: Finding;
+  /** No later rule may act before this is out of the way. */
+  readonly stop?: boolean;
+}
+
+export type Rule = (o: Observed) => Ruling | undefined;
