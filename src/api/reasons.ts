@@ -71,7 +71,7 @@ const MEMBERS = {
     'Bring the members or their volumes back; nothing is changed by itself meanwhile.',
   ),
   CannotVerify: r(
-    'Ready, Stalled',
+    'Ready, Stalled, Available, MembersHealthy',
     'The operator has no valid certificate of its own, so it cannot ask the members whether they serve.',
     'Restore the authority that the message names; members and clients do not depend on the operator.',
   ),

@@ -35,6 +35,7 @@ import { type ClusterStores, type ObserverDeps, observe, withEtcd } from './obse
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { type Plan, plan, planObjects } from './plan.ts';
+import { isWell } from './rules/health.ts';
 import type { Finding } from './rules/rule.ts';
 import { SecretReader } from './secrets.ts';
 import { type BackupStatus, deriveStatus, failedStatus, invalidStatus, unseenStatus } from './status.ts';
@@ -201,7 +202,7 @@ export class ClusterController {
       const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined);
       return { requeueAfterMs: soon ? Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs)) : TROUBLED_MS };
     }
-    const healthy = o.quorum.read && o.members.every((m) => m.status !== undefined);
+    const healthy = o.quorum.read && o.members.every(isWell);
     return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };
   }
 

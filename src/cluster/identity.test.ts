@@ -89,7 +89,7 @@ describe('recoverIdentity', () => {
     leaving.metadata.deletionTimestamp = '2026-11-23T10:00:00Z';
     for (const claims of [[leaving], [claim(0, 'a'), leaving]]) {
       const found = recover(...claims);
-      expect(found).toMatchObject({ kind: 'refused' });
+      expect(found).toMatchObject({ kind: 'waiting' });
       expect(found.kind === 'refused' && found.message).toContain('waiting until');
       expect(found.kind === 'refused' && found.message).toContain('data-orders-1');
     }

@@ -118,7 +118,7 @@ export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | und
 export type Recovered =
   | { readonly kind: 'none' }
   | { readonly kind: 'identity'; readonly from: 'claims' | 'memory'; readonly identity: Identity }
-  | { readonly kind: 'refused'; readonly message: string };
+  | { readonly kind: 'refused' | 'waiting'; readonly message: string };
 
 /**
  * The identity that existing claims ask for: claims outlive their EtcdCluster, so creating the same name again brings
@@ -142,7 +142,7 @@ export function recoverIdentity(
   if (leaving.length > 0) {
     const list = leaving.map((k) => k.claim.metadata.name).toSorted();
     return {
-      kind: 'refused',
+      kind: 'waiting',
       message: `waiting until what is being deleted is gone with its data: ${list.join(', ')}; a claim goes when no pod uses it any more`,
     };
   }

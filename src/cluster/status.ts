@@ -7,7 +7,7 @@ import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { seconds } from '../runtime/time.ts';
 import type { MemberView, Observed } from './observed.ts';
 import { endpointsOf } from './render/certificates.ts';
-import { whyDown } from './rules/health.ts';
+import { blindness, isWell, whyDown } from './rules/health.ts';
 import type { Finding } from './rules/rule.ts';
 
 type Draft = Omit<Condition, 'lastTransitionTime'>;
@@ -149,6 +149,8 @@ type Make = (type: string, status: Condition['status'], reason: string, message:
 function available(o: Observed, make: Make): Draft {
   if (o.identity?.phase !== 'Formed')
     return make('Available', 'False', 'Bootstrapping', 'the cluster is not formed yet');
+  const blind = o.quorum.read ? undefined : blindness(o);
+  if (blind !== undefined) return make('Available', 'Unknown', 'CannotVerify', blind);
   if (!o.quorum.read) return make('Available', 'False', 'QuorumLost', 'no linearizable read succeeds');
   const missing = o.secrets.find((s) => s.need.client !== undefined && s.secret === undefined);
   if (missing !== undefined)
@@ -159,7 +161,9 @@ function available(o: Observed, make: Make): Draft {
 function membersHealthy(o: Observed, make: Make): Draft {
   if (o.identity?.phase !== 'Formed')
     return make('MembersHealthy', 'False', 'Bootstrapping', 'the cluster is not formed yet');
-  const down = o.members.filter((m) => m.status === undefined);
+  const blind = o.quorum.read ? undefined : blindness(o);
+  if (blind !== undefined) return make('MembersHealthy', 'Unknown', 'CannotVerify', blind);
+  const down = o.members.filter((m) => !isWell(m));
   if (down.length === 0) return make('MembersHealthy', 'True', 'AllServe', `${o.members.length} members serve`);
   return make('MembersHealthy', 'False', 'MemberDown', down.map((m) => `${m.name}: ${whyDown(m)}`).join('; '));
 }
@@ -178,14 +182,16 @@ function memberRecord(m: MemberView, previous: MemberRecord | undefined, now: Da
   if (s === undefined) {
     return { name: m.name, id: previous?.id, role: 'Unknown', version: previous?.version, healthy: false };
   }
+  const well = isWell(m);
+  const since = previous?.healthy === true ? previous.healthySince : seconds(now);
   const role = s.isLearner ? 'Learner' : s.leaderId === s.memberId ? 'Leader' : 'Follower';
   return {
     name: m.name,
     id: s.memberId,
     role,
     version: s.version,
-    healthy: true,
-    healthySince: previous?.healthy === true ? previous.healthySince : seconds(now),
+    healthy: well,
+    ...(well ? { healthySince: since } : {}),
     dbSize: coarse(s.dbSize, previous?.dbSize),
     dbSizeInUse: coarse(s.dbSizeInUse, previous?.dbSizeInUse),
   };

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Proves that the testbed is what it says: a real cluster whose parts can really be broken, and come back.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FILES } from './config.ts';
 import { ensureTestbed, NODES, type Operations, type Testbed, until } from './index.ts';
 
 const namespace = `testbed-test-${randomBytes(3).toString('hex')}`;
@@ -312,5 +314,32 @@ describe('a killed node', () => {
     await until('the restarted pod', async () => ((await restarts('stays')) > 0 ? true : undefined));
     await ready('stays');
     expect(await etcdctl('stays', 'get', 'kept', '--print-value-only')).toBe('yes');
+  });
+});
+
+describe('a killed run', () => {
+  it('leaves no lock behind', async () => {
+    const cli = path.join(import.meta.dirname, 'cli.ts');
+    const child = spawn(process.execPath, [cli, 'up'], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await until('its lock', async () => (existsSync(FILES.lock) ? true : undefined));
+    child.kill('SIGKILL');
+    await ended;
+    const began = performance.now();
+    await ensureTestbed();
+    expect(performance.now() - began).toBeLessThan(30_000);
+  });
+
+  it('of the engine leaves the nodes running, and another engine takes them over', async () => {
+    const pid = Number(await readFile(path.join(FILES.engine, 'docker.pid'), 'utf8').catch(() => '0'));
+    // A machine's own engine is not ours to kill.
+    if (pid === 0) return;
+    await start('outlives');
+    await etcdctl('outlives', 'put', 'kept', 'yes');
+    process.kill(pid, 'SIGKILL');
+    await until('the end of the engine', async () => (existsSync(`/proc/${pid}`) ? undefined : true));
+    testbed = await ensureTestbed();
+    expect(await etcdctl('outlives', 'get', 'kept', '--print-value-only')).toBe('yes');
+    expect(await restarts('outlives')).toBe(0);
   });
 });

@@ -16,6 +16,9 @@ export function identityRule(o: Observed): Ruling | undefined {
   if (recovered?.kind === 'refused') {
     return { stop: true, finding: { kind: 'blocked', reason: 'MixedData', message: recovered.message } };
   }
+  if (recovered?.kind === 'waiting') {
+    return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message: recovered.message } };
+  }
   if (recovered?.kind === 'identity') {
     const { identity, from } = recovered;
     const step = { action: 'RecordIdentity', identity, replaces, event: true } as const;
