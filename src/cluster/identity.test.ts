@@ -90,8 +90,8 @@ describe('recoverIdentity', () => {
     for (const claims of [[leaving], [claim(0, 'a'), leaving]]) {
       const found = recover(...claims);
       expect(found).toMatchObject({ kind: 'waiting' });
-      expect(found.kind === 'refused' && found.message).toContain('waiting until');
-      expect(found.kind === 'refused' && found.message).toContain('data-orders-1');
+      expect(found.kind === 'waiting' && found.message).toContain('waiting until');
+      expect(found.kind === 'waiting' && found.message).toContain('data-orders-1');
     }
   });
 
