@@ -39,6 +39,9 @@ export interface Source {
   onKey(listener: (key: Key) => void): void;
 }
 
+/** Children change in bursts: one look after this many milliseconds sees what several looks would have seen in part. */
+const GATHER_MS = 50;
+
 /** `keys`: which keys of the controller an object concerns; asked for the object before and after a change. */
 export function source<T extends KubeObject>(store: WatchedStore<T>, keys: (object: T) => Key[]): Source {
   return {
@@ -57,6 +60,7 @@ export interface ControllerOptions {
   readonly resyncMs?: number;
   /** A run is told to end after this time; default 300,000 ms. */
   readonly timeoutMs?: number;
+  /** The first is of the objects themselves, and a change of one is looked at at once. */
   readonly sources: readonly Source[];
   reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome>;
   /** Instead of a reconcile while `ctx.refused` keeps the namespace from being known at all: to say so. */
@@ -104,7 +108,9 @@ export class Controller {
       perGroup: Math.max(1, Math.floor((workers * 3) / 4)),
       patience: (e) => (e instanceof KubeError ? (e.retryAfterMs ?? 0) : 0),
     });
-    for (const from of o.sources) from.onKey((key) => this.enqueue(key));
+    for (const [index, from] of o.sources.entries()) {
+      from.onKey((key) => this.enqueue(key, index === 0 ? 0 : GATHER_MS));
+    }
   }
 
   get name(): string {

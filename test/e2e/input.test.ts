@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
@@ -53,6 +54,15 @@ describe.concurrent('impossible requests', () => {
     await waitAvailable(suite.kube, space(), 'imageless', 120_000);
   });
 
+  test('a pull Secret that is not there keeps nobody from telling what is; with an image that needs none the cluster forms', async () => {
+    const image = { pullSecrets: [{ name: 'nope' }] };
+    await suite.kube.create(etcdClusters, cluster(space(), 'keyless', { version: '3.6.15', image }));
+    const seen = await stalled('keyless', 'ImageUnavailable', 90_000);
+    expect(condition(seen, 'Ready')?.message).toContain('keyless-0');
+    await suite.kube.patch(etcdClusters, ref('keyless'), { spec: { version: '3.6.16' } });
+    await waitAvailable(suite.kube, space(), 'keyless', 120_000);
+  });
+
   test('a quota of the namespace is told in the API server’s words; lifted, the cluster forms', async () => {
     const namespace = suite.namespaces[1] ?? '';
     const quota = {
@@ -82,17 +92,43 @@ describe.concurrent('impossible requests', () => {
     await waitAvailable(suite.kube, space(), 'wide', 120_000);
   });
 
-  test('an edit that is not built yet is told, changes nothing, and set back is forgotten', async () => {
+  test('edits that are not built yet are told, field by field, change nothing, and set back are forgotten', async () => {
     const object = await suite.available(cluster(space(), 'scaled'), 120_000);
-    await suite.kube.patch(etcdClusters, ref('scaled'), { spec: { replicas: 3, etcd: { snapshotCount: 20_000 } } });
+    const lives = await memberLives(suite.kube, object);
+    const edit = {
+      replicas: 3,
+      version: '3.7.3',
+      etcd: { snapshotCount: 20_000 },
+      storage: { size: '400Mi' },
+      image: { pullPolicy: 'Always' },
+      pods: { labels: { team: 'payments' }, resources: { requests: { cpu: '20m' } } },
+    };
+    await suite.kube.patch(etcdClusters, ref('scaled'), { spec: edit });
     const seen = await stalled('scaled', 'UnsupportedChange');
     expect(condition(seen, 'Available')?.status).toBe('True');
-    expect(condition(seen, 'UpdatePending')?.message).toContain(
-      'spec.etcd.snapshotCount (10000 → 20000), spec.replicas (1 → 3)',
-    );
-    await suite.kube.patch(etcdClusters, ref('scaled'), { spec: { replicas: 1, etcd: { snapshotCount: 10_000 } } });
-    const back = await waitAvailable(suite.kube, space(), 'scaled');
-    expect(back.status?.members).toEqual(object.status?.members);
+    const told = condition(seen, 'UpdatePending')?.message;
+    for (const text of [
+      'spec.replicas (1 → 3)',
+      'spec.version (3.6.16 → 3.7.3)',
+      'spec.etcd.snapshotCount (10000 → 20000)',
+      'spec.storage.size (300Mi → 400Mi)',
+      'spec.image.pullPolicy (IfNotPresent → Always)',
+      'spec.pods.labels (unset → {"team":"payments"})',
+      'spec.pods.resources',
+    ])
+      expect(told).toContain(text);
+    const back = {
+      replicas: 1,
+      version: '3.6.16',
+      etcd: { snapshotCount: null },
+      storage: { size: '300Mi' },
+      image: null,
+      pods: null,
+    };
+    await suite.kube.patch(etcdClusters, ref('scaled'), { spec: back });
+    const end = await suite.settle(object);
+    expect(end.status?.members?.map((m) => m.id)).toEqual(object.status?.members?.map((m) => m.id));
+    expect(await memberLives(suite.kube, object), 'no pod was touched').toEqual(lives);
   });
 
   test('paused: nothing is done, and what would be done is said', async () => {
