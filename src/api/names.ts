@@ -20,6 +20,8 @@ export const ANNOTATIONS = {
   version: `${GROUP}/version`,
   /** On claims: how many members the cluster has, so that a lost claim of the last one is missed. */
   replicas: `${GROUP}/replicas`,
+  /** On a StatefulSet: when its controller was last asked to look again. */
+  lookedFor: `${GROUP}/looked-for`,
   /** On pods: the member files that its kubelet was told to look for. */
   files: `${GROUP}/files`,
 } as const;

@@ -185,6 +185,7 @@ const STEPS = {
   ClaimsMarked: r('Ready, Reconciling', 'The claims are told which data they hold.', 'Wait.'),
   ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),
   MountsRefreshed: r('Ready, Reconciling', 'The kubelets are asked to show the members their new files.', 'Wait.'),
+  PodsMissing: r('Ready, Reconciling', 'A pod is missing: the StatefulSet controller is asked to look again.', 'Wait.'),
   PodsReplaced: r('Ready, Reconciling', 'Pods that still have old files are made again.', 'Wait.'),
   StatefulSetReplaced: r(
     'Ready, Reconciling, Event',

@@ -71,6 +71,8 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       return;
     case 'ReplaceStatefulSet':
       return deleteStatefulSet(deps, o.cluster, step.set, signal);
+    case 'NudgeStatefulSet':
+      return nudgeStatefulSet(deps, step.set, step.value, signal);
     case 'DeleteObsolete':
       await all(step.obsolete.map((x) => deleteObsolete(deps, o.cluster, x, signal)));
       return;
@@ -197,6 +199,13 @@ async function refreshMounts(deps: ActorDeps, pod: Pod, value: string, signal: A
   } catch (e) {
     if (!(e instanceof KubeError && (e.code === 'NotFound' || e.code === 'Conflict'))) throw e;
   }
+}
+
+async function nudgeStatefulSet(deps: ActorDeps, set: KubeObject, value: string, signal: AbortSignal): Promise<void> {
+  const { uid, name } = set.metadata;
+  const ref = { namespace: set.metadata.namespace as string, name };
+  const patch = { metadata: { uid, annotations: { [ANNOTATIONS.lookedFor]: value } } };
+  deps.own.note(statefulSets, await deps.client.patch(statefulSets, ref, patch, { signal }));
 }
 
 /** Only for pods of a formation that never finished; pod and record are read live, so that a member is never hit. */

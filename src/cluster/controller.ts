@@ -31,6 +31,7 @@ import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
 import type { Identity } from './identity.ts';
+import { memoized } from './memo.ts';
 import { type ClusterStores, type ObserverDeps, observe, withEtcd } from './observe.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
@@ -68,7 +69,7 @@ const TROUBLED_MS = 1_000;
 const STEADY_MS = 10_000;
 
 /** Between two reports of how far the forming has come. */
-const SAY_MS = 1_000;
+const SAY_MS = 2_000;
 
 /** Selects every object that we make, in all watched namespaces. */
 export const CHILD_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate`;
@@ -143,7 +144,7 @@ export class ClusterController {
     if (cluster.metadata.deletionTimestamp !== undefined) {
       return finishDeletion(this.#deps.client, cluster, ctx.signal);
     }
-    const spec = effectiveSpec(cluster);
+    const spec = specOf(cluster);
     if (!spec.ok) {
       await this.#statuses.write(cluster, invalidStatus(cluster, spec, new Date()), ctx.signal);
       return { requeueAfterMs: STEADY_MS };
@@ -262,6 +263,8 @@ export class ClusterController {
     this.#deps.etcd.prune((serverName) => serving.has(serverName));
   }
 }
+
+const specOf = memoized(effectiveSpec);
 
 const progress = (reason: string, message: string): Finding => ({ kind: 'progress', reason, message });
 

@@ -85,11 +85,11 @@ export async function observe(
   const namespace = cluster.metadata.namespace as string;
   const now = new Date();
   const record = await readRecord(deps, cluster, spec, signal);
-  const mine = (o: KubeObject): boolean => o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
+  const mine = (o: KubeObject): boolean => isOf(cluster, o);
   const claims = deps.own.current(persistentVolumeClaims, deps.stores.claims.list(namespace).filter(mine));
   const pods = deps.own
-    .current(podResource, deps.stores.pods.list(namespace))
-    .filter((p) => mine(p) && p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
+    .current(podResource, deps.stores.pods.list(namespace).filter(mine))
+    .filter((p) => p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
   const base = { now, cluster, spec, claims, pods, ...record };
   const { identity, files } = record;
   const silent = { read: false, clusterId: undefined, members: undefined, error: undefined };
@@ -111,6 +111,9 @@ export async function observe(
   const obsolete = await readObsolete(deps, cluster, { identity, children, secrets }, signal);
   return { ...base, ...nothing, authorities, secrets, children, obsolete, quorum: silent };
 }
+
+const isOf = (cluster: EtcdCluster, o: KubeObject): boolean =>
+  o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
 
 /** Adds what the members themselves say, and why pods are missing. */
 export async function withEtcd(deps: ObserverDeps, o: Observed, signal: AbortSignal): Promise<Observed> {
@@ -200,19 +203,39 @@ async function readSecret(
   return { need, secret, foreign, ...judgeSecret(secret, need, authority, now) };
 }
 
-async function readChildren(
-  deps: ObserverDeps,
-  world: { cluster: EtcdCluster; spec: EffectiveCluster; identity: Identity },
-  signal: AbortSignal,
-): Promise<ChildState[]> {
-  const { cluster, spec, identity } = world;
-  const wanted: Child[] = [
+interface Rendered {
+  readonly of: string;
+  readonly wanted: readonly Child[];
+  /** As last looked at, by kind and name: what has not changed since is not compared again. */
+  readonly states: Map<string, ChildState>;
+}
+
+const renderings = new WeakMap<Identity, Rendered>();
+
+/** What a cluster wants, worked out once for each record and generation of the spec. */
+function rendered(deps: ObserverDeps, cluster: EtcdCluster, spec: EffectiveCluster, identity: Identity): Rendered {
+  const of = `${cluster.metadata.uid}/${cluster.metadata.generation}`;
+  const known = renderings.get(identity);
+  if (known?.of === of) return known;
+  const wanted = [
     ...renderClaims(cluster, identity),
     ...renderServices(cluster, spec, identity),
     ...renderBudget(cluster, identity),
     ...renderNetworkPolicies(cluster, spec, deps.operatorNamespace),
     renderStatefulSet(cluster, identity),
   ];
+  const fresh = { of, wanted, states: new Map<string, ChildState>() };
+  renderings.set(identity, fresh);
+  return fresh;
+}
+
+async function readChildren(
+  deps: ObserverDeps,
+  world: { cluster: EtcdCluster; spec: EffectiveCluster; identity: Identity },
+  signal: AbortSignal,
+): Promise<ChildState[]> {
+  const { cluster, spec, identity } = world;
+  const { wanted, states } = rendered(deps, cluster, spec, identity);
   const storeOf: Record<string, Store<KubeObject>> = {
     PersistentVolumeClaim: deps.stores.claims,
     Service: deps.stores.services,
@@ -220,16 +243,21 @@ async function readChildren(
     NetworkPolicy: deps.stores.networkPolicies,
     StatefulSet: deps.stores.statefulSets,
   };
-  const states = wanted.map(async (child) => {
+  const looked = wanted.map(async (child) => {
     const ref = { namespace: cluster.metadata.namespace as string, name: child.desired.metadata.name };
     const shown = deps.own.newest(child.resource, ref, storeOf[child.resource.kind]?.get(ref));
     // A claim that lost its label is in no watch of ours: nothing is said of lost data without asking for it by name.
     const hidden = shown === undefined && !child.owned && identity.phase === 'Formed';
     const live = hidden ? await deps.client.find(child.resource, ref, { signal }) : shown;
     const foreign = live === undefined ? undefined : childForeignness(child, live, cluster, identity);
-    return { child: withoutDropped(child, live), live, foreign };
+    const key = `${child.resource.kind}/${ref.name}`;
+    const before = states.get(key);
+    if (before !== undefined && before.live === live && before.foreign === foreign) return before;
+    const state = { child: withoutDropped(child, live), live, foreign };
+    states.set(key, state);
+    return state;
   });
-  return Promise.all(states);
+  return Promise.all(looked);
 }
 
 /** What we once made is known from the cache, and for Secrets, which are not watched, from our own status. */
@@ -243,7 +271,10 @@ async function readObsolete(
   const wanted = new Set(needed.children.map((c) => `${c.child.resource.kind}/${c.child.desired.metadata.name}`));
   const leftOf = <T extends KubeObject>(resource: Resource<T>, store: Store<T>) =>
     deps.own
-      .current(resource, store.list(namespace))
+      .current(
+        resource,
+        store.list(namespace).filter((o) => isOf(cluster, o)),
+      )
       .filter((o) => foreignness(o, cluster) === undefined && o.metadata.deletionTimestamp === undefined)
       .filter((o) => !wanted.has(`${resource.kind}/${o.metadata.name}`))
       .map((o) => ({ resource: resource as Resource<KubeObject>, name: o.metadata.name }));

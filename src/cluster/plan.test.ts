@@ -199,6 +199,12 @@ const unmarked = (phase: Identity['phase']): ChildState[] => [
   same(renderStatefulSet(cluster, { ...identity, phase })),
 ];
 
+/** As made that many seconds ago. */
+const madeAt = (c: ChildState, seconds: number): ChildState => {
+  const creationTimestamp = new Date(now.getTime() - seconds * 1000).toISOString();
+  const { live } = c;
+  return live === undefined ? c : { ...c, live: { ...live, metadata: { ...live.metadata, creationTimestamp } } };
+};
 /** The child of this name without what tells whose data it holds. */
 const bare = (c: ChildState, name: string): ChildState =>
   c.live?.metadata.name === name ? { ...c, live: { ...c.live, metadata: { ...c.live.metadata, annotations: {} } } } : c;
@@ -291,6 +297,15 @@ const rows: Row[] = [
     seen: observed({ children: [...observed().children.slice(0, 3), missing] }),
     action: 'PutChildren',
     reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'for a pod that is missing the StatefulSet controller is asked to look again',
+    seen: observed({ pods: [pod(0), pod(2)], children: observed().children.map((c) => madeAt(c, 6)) }),
+    action: 'NudgeStatefulSet',
+  },
+  {
+    sentence: 'but not at once',
+    seen: observed({ pods: [pod(0), pod(2)], children: observed().children.map((c) => madeAt(c, 4)) }),
   },
   {
     sentence: 'the StatefulSet is not made before the certificates exist',

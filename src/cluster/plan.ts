@@ -2,7 +2,7 @@
 // The planner: an ordered list of small pure rules that says what to do next for one cluster, and why.
 import type { Observed } from './observed.ts';
 import { authorityRule, certificateRule } from './rules/certificates.ts';
-import { childrenRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
+import { childrenRule, missingPodRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
 import type { Finding, Rule, Step } from './rules/rule.ts';
@@ -24,7 +24,7 @@ const OBJECT_RULES: readonly Rule[] = [
   stalePodRule,
   nudgeRule,
 ];
-const MEMBER_RULES: readonly Rule[] = [sealRule, unsupportedRule, healthRule];
+const MEMBER_RULES: readonly Rule[] = [missingPodRule, sealRule, unsupportedRule, healthRule];
 
 export interface Plan {
   readonly step: Step | undefined;

@@ -65,7 +65,11 @@ async function ask(
   if (endpoint === undefined) return nothing;
   if (tls === undefined) return { ...nothing, error: blindness({ ...s, now: new Date() }) };
   const o = { signal, timeoutMs: ASK_MS };
-  if (s.identity.phase === 'Open') return { ...nothing, started: await probe(endpoint, '/livez', o) };
+  if (s.identity.phase === 'Open') {
+    // The kubelet asks the same page once a second; once it was told yes, nobody needs to ask again.
+    const known = pod?.status?.containerStatuses?.some((c) => c.started === true) === true;
+    return { ...nothing, started: known || (await probe(endpoint, '/livez', o)) };
+  }
   const [status, servedFiles] = await Promise.all([
     askStatus(pool, endpoint, tls, o),
     s.identity.phase === 'Sealing' ? served(endpoint, tls, o) : undefined,

@@ -104,7 +104,7 @@ describe.concurrent('deletion', () => {
     })) as [Ref, Ref, Ref];
     const [leaf, issued, stray] = await Promise.all([server, client, lost].map((ref) => suite.kube.get(secrets, ref)));
     await suite.kube.delete(secrets, server);
-    await suite.kube.patch(secrets, client, { data: { endpoints: 'bm93aGVyZQ==', 'tls.crt': null } });
+    await suite.kube.patch(secrets, client, { data: { endpoints: 'bm93aGVyZQ==', 'tls.crt': '' } });
     await suite.kube.patch(secrets, lost, { metadata: { ownerReferences: null } });
     await Promise.all([
       until('the server’s leaf and the client’s Secret are as they were', {
@@ -115,7 +115,7 @@ describe.concurrent('deletion', () => {
           a.data?.['papers-0.yaml'] === leaf?.data?.['papers-0.yaml'] &&
           b.data?.endpoints === issued?.data?.endpoints &&
           b.data?.['tls.key'] === issued?.data?.['tls.key'] &&
-          b.data?.['tls.crt'] !== undefined,
+          (b.data?.['tls.crt'] ?? '') !== '',
       }),
       until('the Secret that lost its owner is told', {
         within: 300_000,

@@ -99,7 +99,6 @@ describe.concurrent('impossible requests', () => {
       replicas: 3,
       version: '3.7.3',
       etcd: { snapshotCount: 20_000 },
-      storage: { size: '400Mi' },
       image: { pullPolicy: 'Always' },
       pods: { labels: { team: 'payments' }, resources: { requests: { cpu: '20m' } } },
     };
@@ -111,7 +110,6 @@ describe.concurrent('impossible requests', () => {
       'spec.replicas (1 → 3)',
       'spec.version (3.6.16 → 3.7.3)',
       'spec.etcd.snapshotCount (10000 → 20000)',
-      'spec.storage.size (300Mi → 400Mi)',
       'spec.image.pullPolicy (IfNotPresent → Always)',
       'spec.pods.labels (unset → {"team":"payments"})',
       'spec.pods.resources',
@@ -121,7 +119,6 @@ describe.concurrent('impossible requests', () => {
       replicas: 1,
       version: '3.6.16',
       etcd: { snapshotCount: null },
-      storage: { size: '300Mi' },
       image: null,
       pods: null,
     };
@@ -129,6 +126,18 @@ describe.concurrent('impossible requests', () => {
     const end = await suite.settle(object);
     expect(end.status?.members?.map((m) => m.id)).toEqual(object.status?.members?.map((m) => m.id));
     expect(await memberLives(suite.kube, object), 'no pod was touched').toEqual(lives);
+  });
+
+  test('more storage is told to be out of reach, changes nothing, and cannot be taken back', async () => {
+    const object = await suite.available(cluster(space(), 'swollen'), 120_000);
+    await suite.kube.patch(etcdClusters, ref('swollen'), { spec: { storage: { size: '400Mi' } } });
+    const seen = await stalled('swollen', 'UnsupportedChange');
+    expect(condition(seen, 'Available')?.status).toBe('True');
+    expect(condition(seen, 'UpdatePending')?.message).toContain('spec.storage.size (300Mi → 400Mi)');
+    expect(condition(seen, 'UpdatePending')?.message).toContain('stays asked for');
+    const back = suite.kube.patch(etcdClusters, ref('swollen'), { spec: { storage: { size: '300Mi' } } });
+    await expect(back).rejects.toThrow(/volumes only grow/);
+    await suite.kube.delete(etcdClusters, object.metadata);
   });
 
   test('paused: nothing is done, and what would be done is said', async () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the objects of a cluster: make what is missing, put back what was edited, never touch what is not ours.
+import { ANNOTATIONS } from '../../api/names.ts';
 import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
 import { claimIdentity } from '../identity.ts';
@@ -7,6 +8,9 @@ import { memoized } from '../memo.ts';
 import type { ChildState, Observed } from '../observed.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Finding, Ruling } from './rule.ts';
+
+/** Between two requests to look for missing pods, in milliseconds. */
+const LOOK_AGAIN_MS = 5_000;
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
@@ -60,6 +64,25 @@ export function statefulSetRule(o: Observed): Ruling | undefined {
   if (set === undefined) return undefined;
   if (set.foreign !== undefined) return foreignRuling('StatefulSet', set.child.desired.metadata.name, set.foreign);
   return wantsWrite(o, set) ? { step: putStep(o, [set]) } : undefined;
+}
+
+/**
+ * The StatefulSet controller is not told when a pod of an earlier StatefulSet is gone at last, and tries again only after
+ * a time that doubles. A change of its object makes it look at once.
+ */
+export function missingPodRule(o: Observed): Ruling | undefined {
+  const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
+  if (set?.live === undefined || set.foreign !== undefined || o.podsRefused !== undefined) return undefined;
+  const missing = (o.identity?.members ?? []).filter((m) => !o.pods.some((p) => p.metadata.name === m.name));
+  const { creationTimestamp, annotations } = set.live.metadata;
+  const last = Math.max(
+    Date.parse(creationTimestamp ?? ''),
+    Date.parse(annotations?.[ANNOTATIONS.lookedFor] ?? '') || 0,
+  );
+  if (missing.length === 0 || !(o.now.getTime() - last > LOOK_AGAIN_MS)) return undefined;
+  const message = `asking the StatefulSet controller for ${missing.map((m) => m.name).join(', ')}`;
+  const value = o.now.toISOString();
+  return { step: { action: 'NudgeStatefulSet', set: set.live, value, reason: 'PodsMissing', message } };
 }
 
 /** First difference in what the API server never lets anybody change of a StatefulSet. */

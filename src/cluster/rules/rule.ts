@@ -24,6 +24,7 @@ export type Step = {
   | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
   | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
   | { readonly action: 'ReplaceStatefulSet'; readonly set: KubeObject }
+  | { readonly action: 'NudgeStatefulSet'; readonly set: KubeObject; readonly value: string }
   | { readonly action: 'DeleteObsolete'; readonly obsolete: readonly Obsolete[] }
 );
 

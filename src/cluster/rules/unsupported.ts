@@ -17,6 +17,12 @@ function changedFields(from: object, to: object, path = 'spec', depth = 2): stri
   });
 }
 
+/** Volumes never shrink, so the API server does not take a larger size back. */
+const remedy = (changed: readonly string[]): string =>
+  changed.some((field) => field.startsWith('spec.storage.size'))
+    ? 'The larger storage.size stays asked for until a version that grows volumes; set the other old values again to clear them.'
+    : 'Set the old value again to clear this.';
+
 const show = (v: unknown): string => {
   if (v === undefined) return 'unset';
   return typeof v === 'string' ? v : JSON.stringify(v).slice(0, 80);
@@ -28,6 +34,6 @@ export function unsupportedRule(o: Observed): Ruling | undefined {
   if (changed.length === 0) return undefined;
   const message =
     `${changed.join(', ')}: this version of Quorate cannot change ${changed.length === 1 ? 'it' : 'them'} on a running cluster; ` +
-    'the cluster goes on as it was formed. Set the old value again to clear this.';
+    `the cluster goes on as it was formed. ${remedy(changed)}`;
   return { finding: { kind: 'blocked', reason: 'UnsupportedChange', message } };
 }
