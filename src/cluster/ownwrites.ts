@@ -5,7 +5,7 @@ import type { KubeObject, Ref } from '../runtime/json.ts';
 import type { Resource } from '../runtime/resources.ts';
 
 /** An object that the watch does not show after this long was deleted by somebody: believe the watch. */
-const TRUST_MS = 10_000;
+const TRUST_MS = 7_000;
 
 interface Remembered {
   readonly object: KubeObject;

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import type { MemberStatus } from '../etcd/types.ts';
+import type { KubeObject } from '../runtime/json.ts';
 import { type PersistentVolumeClaim, type Pod, secrets } from '../runtime/resources.ts';
 import { formationOf, type Identity } from './identity.ts';
 import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
@@ -199,6 +200,10 @@ const unmarked = (phase: Identity['phase']): ChildState[] => [
   same(renderStatefulSet(cluster, { ...identity, phase })),
 ];
 
+const unformed = ({ metadata }: KubeObject): Record<string, string> => {
+  const { [ANNOTATIONS.formed]: _, ...rest } = metadata.annotations ?? {};
+  return rest;
+};
 /** As made that many seconds ago. */
 const madeAt = (c: ChildState, seconds: number): ChildState => {
   const creationTimestamp = new Date(now.getTime() - seconds * 1000).toISOString();
@@ -321,6 +326,17 @@ const rows: Row[] = [
     }),
     finding: 'ClaimLost',
     kind: 'blocked',
+  },
+  {
+    sentence: 'the mark that a claim holds a formed cluster is put back when somebody takes it off',
+    seen: observed({
+      children: observed().children.map((c) => ({
+        ...c,
+        live: c.live && { ...c.live, metadata: { ...c.live.metadata, annotations: unformed(c.live) } },
+      })),
+    }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
   },
   {
     sentence: 'an empty claim that the StatefulSet controller made in place of a lost one is not taken for the data',

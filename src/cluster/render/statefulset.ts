@@ -46,6 +46,8 @@ export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<Pe
           [ANNOTATIONS.genesis]: identity.genesis,
           [ANNOTATIONS.incarnation]: member.incarnation,
           [ANNOTATIONS.version]: identity.formation.version,
+          // Put on before the record says so; from then on put back like everything else.
+          ...(identity.phase === 'Formed' ? { [ANNOTATIONS.formed]: 'true' } : {}),
           [ANNOTATIONS.replicas]: String(identity.members.length),
         },
       },
