@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells our objects from others by their owner.
 import type { EtcdCluster } from '../api/cluster.ts';
+import { LABELS } from '../api/names.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import type { Foreign } from './observed.ts';
 
@@ -11,3 +12,7 @@ export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
   const predecessor = owners.some((r) => r.kind === 'EtcdCluster' && r.name === cluster.metadata.name);
   return predecessor ? 'predecessor' : 'stranger';
 }
+
+/** Labelled as an object of a cluster of this name. */
+export const isOf = (cluster: EtcdCluster, o: KubeObject): boolean =>
+  o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;

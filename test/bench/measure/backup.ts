@@ -210,7 +210,7 @@ function personPod(namespace: string, o: PersonOptions): Pod {
           resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '256Mi' } },
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
           volumeMounts: [
-            { name: 'work', mountPath: '/work' },
+            { name: 'work', mountPath: '/scratch' },
             { name: 'tls', mountPath: '/tls', readOnly: true },
           ],
         },

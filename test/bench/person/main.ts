@@ -10,7 +10,7 @@ const setting = (name: string): string => {
   if (value === undefined) throw new Error(`${name} is not set`);
   return value;
 };
-const snapshot = '/work/snapshot.db';
+const snapshot = '/scratch/snapshot.db';
 const tls = ['--cacert=/tls/ca.crt', '--cert=/tls/tls.crt', '--key=/tls/tls.key'];
 
 const started = Date.now();
