@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make test`: set-up, static checks, all tests; streams what happens and ends with `N passed, N failed`.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { auditMark } from '../test/testbed/audit.ts';
@@ -14,20 +14,25 @@ type Stage = (typeof stages)[number];
 
 const SETUP = 'the testbed is up, with the operator';
 const total = { passed: 0, failed: 0 };
-const failures: string[] = [];
 const started = performance.now();
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const since = (from: number) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
 
-function count(passed: boolean, what: string): void {
+/** What failed, and why, where a test says it: the end of the output is all that some people see. */
+const failures = new Map<string, string>();
+
+function count(passed: boolean, what: string, why = ''): void {
   total[passed ? 'passed' : 'failed'] += 1;
-  if (!passed) failures.push(what);
+  if (!passed) failures.set(what, why);
 }
+
+let running: ChildProcess | undefined;
 
 /** Streams the output; resolves with the exit status. */
 function stream(command: string, args: string[]): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+    running = child;
     child.on('error', (error) => {
       say(error.message);
       resolve(1);
@@ -64,7 +69,7 @@ interface Report {
     name: string;
     status: string;
     message?: string;
-    assertionResults: { status: string; fullName: string }[];
+    assertionResults: { status: string; fullName: string; failureMessages?: string[] }[];
   }[];
 }
 
@@ -87,9 +92,10 @@ async function vitest(project: 'unit' | 'integration' | 'e2e' | 'testbed', filte
     testResults: [],
   }));
   for (const result of report.testResults) {
-    for (const { status: outcome, fullName } of result.assertionResults) count(outcome === 'passed', fullName);
+    for (const { status: outcome, fullName, failureMessages } of result.assertionResults)
+      count(outcome === 'passed', fullName, failureMessages?.join('\n'));
     const named = result.assertionResults.some(({ status: outcome }) => outcome !== 'passed');
-    if (result.status !== 'passed' && !named) count(false, path.relative(ROOT, result.name));
+    if (result.status !== 'passed' && !named) count(false, path.relative(ROOT, result.name), result.message);
   }
   // Errors outside of tests, or no report at all.
   if (status !== 0 && total.failed === before) count(false, `${project} tests: vitest ended with ${status}`);
@@ -167,14 +173,24 @@ async function main(args: string[]): Promise<void> {
   const filters = args.filter((arg) => !(stages as readonly string[]).includes(arg));
   for (const stage of asked.length > 0 ? asked : everything()) {
     // Without a testbed each file would wait for its own deadline, to say the same.
-    const hopeless = failures.includes(SETUP) && (stage === 'integration' || stage === 'e2e');
+    const hopeless = failures.has(SETUP) && (stage === 'integration' || stage === 'e2e');
     if (hopeless) count(false, `${stage} tests: not run, because the set-up failed`);
     else await run(stage, filters);
   }
 }
 
+/** The head of a message: its reason, and the first frames that are of this project. */
+function excerpt(message: string): string {
+  const lines = message.split('\n').filter((line) => line.trim() !== '' && !line.includes('/node_modules/'));
+  return lines
+    .slice(0, 6)
+    .map((line) => `\n      ${line.trim().slice(0, 300)}`)
+    .join('');
+}
+
 function finish(): never {
-  if (failures.length > 0) say(`\nfailed:\n${failures.map((name) => `  ✗ ${name}`).join('\n')}`);
+  if (failures.size > 0) say('\nfailed:');
+  for (const [name, why] of failures) say(`  ✗ ${name}${excerpt(why)}`);
   say(`\n${since(started)}, logs of the testbed: ${path.relative(ROOT, FILES.logs)}`);
   say(`${total.passed} passed, ${total.failed} failed`);
   process.exit(total.failed === 0 ? 0 : 1);
@@ -182,6 +198,7 @@ function finish(): never {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    running?.kill(signal);
     count(false, `ended by ${signal}`);
     finish();
   });

@@ -2,7 +2,7 @@
 // The operator's flags: what is asked for, or one sentence on what is wrong with it.
 import { parseArgs } from 'node:util';
 
-export const USAGE = `usage: quorate operator [--namespaces a,b] [--lease-namespace ns] [--lease-name quorate] [--image image] [--log-level info] [--health-port 8081]
+export const USAGE = `usage: quorate operator [--namespaces a,b] [--lease-namespace ns] [--lease-name quorate] [--image image] [--log-level info] [--health-port 8081] [--spare-keys 10]
        quorate backup`;
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
@@ -15,6 +15,8 @@ export interface Flags {
   readonly image: string | undefined;
   readonly logLevel: string;
   readonly healthPort: number;
+  /** For how many new clusters of three members RSA keys are kept ready. */
+  readonly spareKeys: number;
 }
 
 /** @throws an Error whose message names the flag */
@@ -28,6 +30,7 @@ export function parseFlags(args: string[]): Flags {
       image: { type: 'string' },
       'log-level': { type: 'string', default: 'info' },
       'health-port': { type: 'string', default: '8081' },
+      'spare-keys': { type: 'string', default: '10' },
     },
   });
   const level = values['log-level'];
@@ -36,6 +39,10 @@ export function parseFlags(args: string[]): Flags {
   if (!/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535) {
     throw new Error(`--health-port=${port}: must be a port, 1 to 65535`);
   }
+  const spare = values['spare-keys'];
+  if (!/^\d{1,3}$/.test(spare) || Number(spare) > 100) {
+    throw new Error(`--spare-keys=${spare}: must be a number of clusters, 0 to 100`);
+  }
   return {
     namespaces: values.namespaces.split(',').filter((n) => n !== ''),
     leaseNamespace: values['lease-namespace'],
@@ -43,5 +50,6 @@ export function parseFlags(args: string[]): Flags {
     image: values.image,
     logLevel: level,
     healthPort: Number(port),
+    spareKeys: Number(spare),
   };
 }

@@ -46,8 +46,8 @@ async function operator(asked: Flags): Promise<void> {
     // Backup Jobs would hand whatever answers there to a tenant's bucket.
     apiServerHost: process.env.KUBERNETES_SERVICE_HOST,
   });
-  // Enough for ten clusters at once.
-  const keys = new KeyPool({ ready: { 2048: 40, 3072: 20 } });
+  // A cluster has two authorities; its members have three certificates, the operator and one client one each.
+  const keys = new KeyPool({ ready: { 2048: 5 * asked.spareKeys, 3072: 2 * asked.spareKeys } });
   void new ClusterController({
     manager,
     client,

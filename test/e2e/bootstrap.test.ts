@@ -52,7 +52,7 @@ describe('bootstrap', () => {
       expect(claims).toHaveLength(replicas);
       expect(claims.every((c) => c.metadata.annotations?.['etcd.quorate.dev/formed'] === 'true')).toBe(true);
       expect(claims.every((c) => c.metadata.ownerReferences === undefined)).toBe(true);
-      await suite.settle(object);
+      await suite.dismiss(object);
     },
   );
 
@@ -83,7 +83,7 @@ describe('bootstrap', () => {
     expect([scale.spec.replicas, scale.status.replicas]).toEqual([3, 3]);
     const selected = await suite.kube.list(pods, space(), scale.status.selector);
     expect(selected.map((p) => p.metadata.name).toSorted()).toEqual(['shown-0', 'shown-1', 'shown-2']);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test.concurrent('two of three stopped: the quorum is told to be lost, and the third stays ready and serves what it has', async () => {
@@ -105,7 +105,7 @@ describe('bootstrap', () => {
     const ref = { namespace: space(), name: 'halved' };
     expect(await etcdctl(suite.environment, ref, get, ['halved-1'])).toContain('"revision"');
     await Promise.all(stopped.map((pod) => killProcess(pod, 'etcd', 'SIGCONT')));
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('what is made for a cluster, and what its pods may do', async () => {
@@ -144,7 +144,7 @@ describe('bootstrap', () => {
       });
       expect(pod.spec?.containers[0]?.livenessProbe?.httpGet?.path).toBe('/livez');
     }
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('the issued client Secret is all that a client needs; without it nobody gets in', async () => {
@@ -204,7 +204,7 @@ describe('bootstrap', () => {
     expect(log).toContain('"max-request-bytes":2097152');
     expect(log).toContain('"auto-compaction-mode":"revision"');
     expect(log).toContain('"auto-compaction-retention":"100ns"');
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('two clusters of one name in two namespaces, and names that are prefixes of each other, do not touch', async () => {
@@ -215,7 +215,7 @@ describe('bootstrap', () => {
       suite.available(cluster(other, 'a'), 120_000),
     ]);
     expect(new Set(made.map((c) => c.status?.clusterId)).size).toBe(3);
-    for (const object of made) await suite.settle(object);
+    for (const object of made) await suite.dismiss(object);
   });
 });
 

@@ -39,7 +39,7 @@ describe.concurrent('deletion', () => {
     await recording.close();
     expect(second.status?.clusterId).toBe(first.status?.clusterId);
     expect(second.status?.genesis).toBe(first.status?.genesis);
-    await suite.settle(second);
+    await suite.dismiss(second);
   });
 
   test('with other members and another version asked for, the data is adopted as it is, and the difference told', async () => {
@@ -62,7 +62,7 @@ describe.concurrent('deletion', () => {
     expect(held, 'what was acknowledged').toBe(true);
     await recording.close();
     await suite.kube.patch(etcdClusters, ref, { spec: { replicas: 1, version: '3.5.33' } });
-    await suite.settle(seen);
+    await suite.dismiss(seen);
   });
 
   test('with the policy Delete the claims go, after the pods', async () => {

@@ -31,7 +31,7 @@ describe.concurrent('a cluster that is not formed yet', () => {
       'shrunk-members',
     ]);
     expect(await suite.kube.list(podDisruptionBudgets, namespace)).toEqual([]);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('whose record the operator sees no more changes of stays sealed and keeps its client once it is formed', async () => {
@@ -63,6 +63,6 @@ describe.concurrent('a cluster that is not formed yet', () => {
     expect(still.metadata.uid).toBe(client.metadata.uid);
     expect((await suite.kube.get(etcdClusters, object.metadata)).status?.genesis).toBe(formed.status?.genesis);
     await silent.remove();
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 });

@@ -57,7 +57,7 @@ describe('repair', () => {
     const restored = await suite.kube.get(configMaps, { namespace: space(), name: 'torn-config' });
     expect(restored.data).toEqual(identity.data);
     expect(await memberLives(suite.kube, object)).toEqual(lives);
-    await suite.settle(object, recording);
+    await suite.dismiss(object, recording);
   });
 
   test('a StatefulSet deleted with its pods, or orphaned, brings the same members back', async () => {
@@ -78,7 +78,7 @@ describe('repair', () => {
       holds: (now) => now.length === 3 && now.every((line) => !lives.includes(line)),
     });
     expect(ids(await again('set'))).toEqual(ids(object));
-    await suite.settle(object, recording);
+    await suite.dismiss(object, recording);
   });
 
   test('edits of children are undone: replicas, a selector, a rule, an added container', async () => {
@@ -137,7 +137,7 @@ describe('repair', () => {
         seen.ingress?.[0]?.ports?.[0]?.port === 2380,
     });
     expect(ids(await again('edited')), 'no member was removed for a scaled StatefulSet').toEqual(ids(object));
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('edits of the identity record, and of labels and annotations of claims and children, are undone', async () => {
@@ -172,7 +172,7 @@ describe('repair', () => {
       holds: (now) => isDeepStrictEqual(now, before) || `before: ${JSON.stringify(before)}`,
     });
     expect(await memberLives(suite.kube, object)).toEqual(lives);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('a claim deleted under its member is told at once; without its data the member stays out, and the others serve', async () => {
@@ -229,7 +229,7 @@ describe('repair', () => {
         annotations?.['example.com/dropped'] === undefined &&
         annotations?.['example.com/kept'] === '1',
     });
-    await suite.settle(await again('trimmed'));
+    await suite.dismiss(await again('trimmed'));
   });
 
   test('one pod, then all pods killed at once: the same members return with every write', async () => {
@@ -244,7 +244,7 @@ describe('repair', () => {
     }
     await recording.acknowledged(20, 90_000);
     expect(ids(await again('killed'))).toEqual(ids(object));
-    await suite.settle(object, recording);
+    await suite.dismiss(object, recording);
   });
 
   test('an operator that starts anew changes nothing', async () => {

@@ -61,7 +61,7 @@ describe.concurrent('limits', () => {
     await repairs(suite.kube, object);
     await latency.remove();
     for (const name of ['a', 'b', 'c']) await waitAvailable(suite.kube, slow, name, 120_000);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('16. a child that a quota refuses is told with its reason, is not hammered, and comes when the quota is lifted', async () => {
@@ -131,7 +131,7 @@ describe.concurrent('limits', () => {
     const seen = await until('the cluster is available', { ...ready('elder', namespace), holds: availableNow });
     expect(seen.metadata.uid).toBe(stored.metadata.uid);
     expect(await suite.operator.restarts()).toBe(restarts);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('18. rights to one kind revoked in mid-run are told, everything else goes on, and all heals when they return', async () => {
@@ -202,7 +202,7 @@ describe('a new start', () => {
       holds: ([pod]) => pod?.status?.containerStatuses?.[0]?.ready === true,
     });
     await suite.settle(object);
-    await suite.settle(neighbour);
+    await suite.dismiss(neighbour);
   });
 });
 
@@ -226,6 +226,6 @@ describe('back-pressure', () => {
     expect((second?.startedAt ?? 0) - (first?.startedAt ?? 0), 'ms between the tries').toBeGreaterThanOrEqual(10_000);
     expect(performance.now() - start).toBeLessThan(25_000);
     await refusal.remove();
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 });

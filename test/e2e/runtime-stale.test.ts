@@ -77,7 +77,7 @@ describe('stale views', () => {
     await waitAvailable(suite.kube, namespace, name);
     const after = await identities(suite.kube, object);
     expect({ ...after, [`Pod/${name}-0`]: '' }).toEqual({ ...before, [`Pod/${name}-0`]: '' });
-    await suite.settle(object, recording);
+    await suite.dismiss(object, recording);
   });
 
   test('4. a pod deleted and made again without its events being seen leaves the same end state', async () => {
@@ -133,6 +133,6 @@ describe('stale views', () => {
     // The authorities went with the first object; what is acknowledged must not.
     expect(await etcdctl(suite.environment, ref, ['get', 'before', '--print-value-only'])).toBe('the gap\n');
     await repairs(suite.kube, object);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 });

@@ -111,7 +111,7 @@ describe('the view', () => {
     expect({ ...(await identities(suite.kube, object)), ...anew }).toEqual({ ...before, ...anew });
     const deletes = await suite.proxy.requests({ namespace, verb: ['delete', 'deletecollection'] });
     expect(deletes.map(({ path }) => path)).toEqual([]);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   // A minute until the silent watches are given up, half of one in which their successors show nothing either.

@@ -55,7 +55,7 @@ describe.concurrent('watches', () => {
     const after = await identities(suite.kube, object);
     expect({ ...after, 'Service/expired-client': '' }).toEqual({ ...before, 'Service/expired-client': '' });
     await Promise.all([atStart.remove(), midway.remove()]);
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('9. a watch that closes at once without a reason is not hammered, and starts from a fresh list', async () => {
@@ -74,7 +74,7 @@ describe.concurrent('watches', () => {
     // Reading state anew does not match the rule, so this holds only if the old version was given up.
     await repairs(suite.kube, object, 60_000);
     await closing.remove();
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('10. a watch that is silent but open is noticed within 60 s', async () => {
@@ -87,7 +87,7 @@ describe.concurrent('watches', () => {
     // And repaired 10 s after that.
     await reappears(suite.kube, object, uid, 70_000);
     await freeze.remove();
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('15. a watch line that is cut or malformed is repaired by a resync', async () => {
@@ -123,6 +123,6 @@ describe.concurrent('watches', () => {
     expect(counts.size).toBeGreaterThan(10);
     expect(repeated).toEqual([]);
     await slow.remove();
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 });

@@ -94,7 +94,7 @@ describe.concurrent('writes', () => {
     const service = await suite.kube.get(services, { namespace, name: 'unheard-client' });
     expect(service.metadata.ownerReferences?.[0]?.uid).toBe(made.metadata.uid);
     await lost.remove();
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('7b. objects of our names that are not ours are told and not taken over; when the last goes the cluster forms', async () => {
@@ -121,7 +121,7 @@ describe.concurrent('writes', () => {
       expect(kept.metadata.ownerReferences).toBeUndefined();
       await suite.kube.delete(kind, o.metadata, { propagationPolicy: 'Background' });
     }
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('13. every patch and delete applied with its reply lost leads to the same objects as without the fault', async () => {

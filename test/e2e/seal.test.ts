@@ -76,6 +76,7 @@ describe('a lost data directory', () => {
       expect(held, 'what was acknowledged').toBe(true);
     }
     await recording.close();
+    await suite.remove(object);
   });
 
   test('the only member: an empty directory never becomes an empty cluster', async () => {
@@ -86,6 +87,7 @@ describe('a lost data directory', () => {
     await lose(suite, object, [0], 'container');
     await reported(suite, object, [0]);
     await notAvailable(suite, object);
+    await suite.remove(object);
   });
 
   test('one away while writes are acknowledged, one emptied, the third away when the first returns: nothing is lost', async () => {

@@ -69,7 +69,7 @@ describe('security', () => {
       expect(await greet('tls1_1'), `TLS 1.1 on ${port}`).toMatch(/alert protocol version[^]*Cipher is \(NONE\)/);
       expect(await greet('tls1_2'), `control: TLS 1.2 on ${port}`).toContain('New, TLSv1.2, Cipher is ECDHE-');
     }
-    await suite.settle(object);
+    await suite.dismiss(object);
   });
 
   test('a pod sees its own leaf keys only: no authority, no token, nothing writable but its data', async () => {

@@ -99,13 +99,15 @@ describe.each(['3.5', '3.6', '3.7'])('a snapshot from etcd %s', (minor) => {
 
   it('fails when the member falls silent in the middle', async () => {
     const stream = await client.snapshot({ timeoutMs: 500 });
+    let paused: Promise<void> | undefined;
     const stall = altered((chunk, at) => {
-      if (at > 1 << 20) cluster.pause(1);
+      if (at > 1 << 20) paused ??= cluster.pause(1);
       return chunk;
     });
     await expect(pipeline(stream, stall, new SnapshotVerifier(), nowhere())).rejects.toMatchObject({
       code: 'DeadlineExceeded',
     });
+    await paused;
     await expect(client.snapshot({ timeoutMs: 300 })).rejects.toMatchObject({ code: 'DeadlineExceeded' });
     cluster.resume(1);
   });

@@ -180,7 +180,7 @@ describe.each(VERSIONS)('etcd $version', ({ minor, version }) => {
 
   it('cancels a call when the signal fires', async () => {
     const stop = new AbortController();
-    cluster.pause(0);
+    await cluster.pause(0);
     const [status, certificate] = [
       client(0).status({ signal: stop.signal }),
       servedCertificate(client(0).endpoint, cluster.tls, { signal: stop.signal }),
@@ -195,8 +195,8 @@ describe.each(VERSIONS)('etcd $version', ({ minor, version }) => {
 
   it('fails a read within its deadline while there is no quorum, and reads again at once when there is', async () => {
     await leader();
-    cluster.pause(1);
-    cluster.pause(2);
+    await cluster.pause(1);
+    await cluster.pause(2);
     for (let i = 0; i < 4; i += 1) {
       const start = performance.now();
       await expect(client(0).read({ timeoutMs: 400 })).rejects.toMatchObject({ name: 'EtcdError', class: 'retryable' });

@@ -22,6 +22,8 @@ export function cluster(namespace: string, name: string, spec: Partial<Spec> = {
       storage: { size: '300Mi' },
       etcd: { quota: '32Mi' },
       tls: { clientCertificates: [{ name: clientName, commonName: clientName }] },
+      // Three nodes have six processors between them, and several files ask for clusters at once.
+      pods: { resources: { requests: { cpu: '25m', memory: '64Mi' } } },
       ...spec,
     },
   };

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { EtcdCluster } from '../../../src/api/cluster.ts';
 import { etcdClusters } from '../../../src/api/resources.ts';
+import { persistentVolumeClaims } from '../../../src/runtime/resources.ts';
 import type { ProxyListener } from '../../testbed/proxy/client.ts';
 import type { Recording } from '../../testbed/recorder/client.ts';
 import { waitAvailable } from './cluster.ts';
@@ -36,6 +37,10 @@ export interface Suite {
   handOver(object: EtcdCluster): Promise<Recording>;
   /** The final oracle. What no test settles or is handed over is judged after the last test of the file. */
   settle(object: EtcdCluster, recording?: Recording): Promise<EtcdCluster>;
+  /** The final oracle, and then nothing is left of the cluster: the nodes have room for so many. */
+  dismiss(object: EtcdCluster, recording?: Recording): Promise<void>;
+  /** Deletes the cluster with its claims, without waiting for the end. */
+  remove(object: EtcdCluster): Promise<void>;
 }
 
 /** Call once at the top of a file. Each file gets an operator of its own; files may run at the same time. */
@@ -116,6 +121,18 @@ class RunningSuite implements Suite {
       recordings: [await recordings.take(object), recording].filter((found) => found !== undefined),
       ...(listener ? { proxy: listener } : {}),
     });
+  }
+
+  async dismiss(object: EtcdCluster, recording?: Recording): Promise<void> {
+    await this.settle(object, recording);
+    await this.remove(object);
+  }
+
+  async remove({ metadata }: EtcdCluster): Promise<void> {
+    await this.kube.delete(etcdClusters, metadata);
+    const selector = `etcd.quorate.dev/cluster=${metadata.name}`;
+    const claims = await this.kube.list(persistentVolumeClaims, metadata.namespace ?? '', selector);
+    await Promise.all(claims.map((claim) => this.kube.delete(persistentVolumeClaims, claim.metadata)));
   }
 
   async start(slug: string): Promise<void> {

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -121,8 +121,14 @@ export class LocalCluster {
     await gone;
   }
 
-  pause(n: number): void {
-    this.#children.get(this.endpoint(n).name)?.kill('SIGSTOP');
+  /** Resolves when every thread has stopped: until then a busy machine may let it answer. */
+  async pause(n: number): Promise<void> {
+    const child = this.#children.get(this.endpoint(n).name);
+    child?.kill('SIGSTOP');
+    const tasks = `/proc/${child?.pid}/task`;
+    const states = async () =>
+      Promise.all((await readdir(tasks)).map((id) => readFile(path.join(tasks, id, 'stat'), 'utf8')));
+    while (!(await states()).every((stat) => /^\d+ \(.*\) T/.test(stat))) await delay(1);
   }
 
   resume(n: number): void {
