@@ -10,6 +10,7 @@ import { loadAuth } from './runtime/auth.ts';
 import { KubeClient } from './runtime/client.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Manager } from './runtime/manager.ts';
+import { collectGarbage } from './runtime/memory.ts';
 import { pods } from './runtime/resources.ts';
 import { createLogger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -59,6 +60,7 @@ async function operator(asked: Flags): Promise<void> {
     operatorNamespace: namespace,
     ...backups,
   });
+  collectGarbage(stop.signal);
   await manager.run();
   etcd.close();
 }

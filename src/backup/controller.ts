@@ -19,7 +19,7 @@ import {
 } from '../runtime/manager.ts';
 import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
 import { BACKUP_ANNOTATIONS } from './marks.ts';
-import { observe, readPods, readSecrets } from './observe.ts';
+import { observe, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
 import { type JobSettings, renderJob } from './render/job.ts';
@@ -87,7 +87,7 @@ export class BackupController {
       const planned = planBackup(observed);
       if (planned.step === undefined) return this.#say(observed, planned, created, ctx);
       if (planned.step.action === 'ReadPods') observed = await readPods(deps, observed, ctx.signal);
-      else if (planned.step.action === 'ReadSecrets') observed = await readSecrets(deps, observed, ctx.signal);
+      else if (planned.step.action === 'ReadPolicy') observed = await readPolicy(deps, observed, ctx.signal);
       else {
         created = await this.#create(observed, planned, planned.step, ctx);
         if (created === undefined) return { requeueAfterMs: 1_000 };

@@ -4,6 +4,7 @@ import type { EtcdBackup } from '../api/backup.ts';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
 import { childNames } from '../api/names.ts';
+import { etcdClusters } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import {
   events,
@@ -113,9 +114,19 @@ async function refusal(deps: ObserveDeps, job: Job, signal: AbortSignal): Promis
   return found.findLast((e) => e.regarding?.uid === job.metadata.uid)?.note;
 }
 
-/** Secrets are read by name, and only now: the kubelet would retry a missing one in silence. */
-export async function readSecrets(deps: ObserveDeps, o: ObservedBackup, signal: AbortSignal): Promise<ObservedBackup> {
-  const namespace = o.backup.metadata.namespace as string;
+/**
+ * The policy as it is now: the EtcdBackup may have been seen before an edit of the cluster that was made first. Secrets
+ * are read by name, and only now: the kubelet would retry a missing one in silence.
+ */
+export async function readPolicy(
+  deps: ObserveDeps,
+  seen: ObservedBackup,
+  signal: AbortSignal,
+): Promise<ObservedBackup> {
+  const namespace = seen.backup.metadata.namespace as string;
+  const cluster = await deps.client.find(etcdClusters, { namespace, name: seen.backup.spec.clusterName }, { signal });
+  const effective = cluster === undefined ? undefined : effectiveSpec(cluster);
+  const o = { ...seen, cluster, spec: effective?.ok === true ? effective.spec : undefined };
   const s3 = o.spec?.backup?.store.s3;
   if (s3 === undefined) return o;
   const find = (name: string): Promise<Secret | undefined> =>

@@ -26,7 +26,7 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     {},
     { verdict: { kind: 'progress', reason: 'Running' }, step: { action: 'CreateJob', attempt: 1 } },
   ],
-  ['reads the Secrets before it starts', { secrets: undefined }, { step: { action: 'ReadSecrets' } }],
+  ['reads the Secrets before it starts', { secrets: undefined }, { step: { action: 'ReadPolicy' } }],
   [
     'waits for a cluster that is not there',
     { cluster: undefined, spec: undefined },

@@ -26,7 +26,7 @@ export type Verdict =
 export type Step =
   /** Read what the next decision needs, then decide again. */
   | { readonly action: 'ReadPods' }
-  | { readonly action: 'ReadSecrets' }
+  | { readonly action: 'ReadPolicy' }
   | { readonly action: 'CreateJob'; readonly attempt: number; readonly policy: BackupPolicy };
 
 export interface BackupPlan {
@@ -142,7 +142,7 @@ function start(o: ObservedBackup, attempt: number): BackupPlan {
       `waits until the cluster ${clusterName} is Available: ${available?.message ?? 'no status yet'}`,
     );
   }
-  if (o.secrets === undefined) return { step: { action: 'ReadSecrets' } };
+  if (o.secrets === undefined) return { step: { action: 'ReadPolicy' } };
   if (o.secrets.credentials !== undefined)
     return blocked(o.secrets.credentials.reason, o.secrets.credentials.message, CREDENTIALS_MS);
   if (!o.secrets.tls)

@@ -70,7 +70,7 @@ const TROUBLED_MS = 1_000;
 const STEADY_MS = 10_000;
 
 /** Between two reports of how far the forming has come. */
-const SAY_MS = 2_000;
+const SAY_MS = 5_000;
 
 /** Selects every object that we make, in all watched namespaces. */
 export const CHILD_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate`;

@@ -72,9 +72,22 @@ async function ask(
   }
   const [status, servedFiles] = await Promise.all([
     askStatus(pool, endpoint, tls, o),
-    s.identity.phase === 'Sealing' ? served(endpoint, tls, o) : undefined,
+    s.identity.phase === 'Sealing' ? proven(s, pod, () => served(endpoint, tls, o)) : undefined,
   ]);
   return { name, pod, started: status.value !== undefined, servedFiles, status: status.value, error: status.error };
+}
+
+/** Of one sealed record: the UIDs of the pods whose volumes were seen to hold its files. A volume does not go back. */
+const proofs = new WeakMap<Identity, Set<string>>();
+
+/** One handshake is enough to prove a pod: each costs the member as much as a new client. */
+async function proven(s: Subject, pod: Pod | undefined, look: () => Promise<string | undefined>) {
+  const known = proofs.get(s.identity) ?? new Set<string>();
+  const uid = pod?.metadata.uid ?? '';
+  if (known.has(uid)) return s.files.uri;
+  const seen = await look();
+  if (seen === s.files.uri) proofs.set(s.identity, known.add(uid));
+  return seen;
 }
 
 /** A certificate that cannot be read is found out here, and says no more than a member that does not answer. */

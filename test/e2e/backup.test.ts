@@ -166,6 +166,22 @@ describe('a backup', () => {
     });
     expect(await keysOf(object)).toHaveLength(4);
     expect(await jobsOf(probe)).toHaveLength(1);
+    await suite.dismiss(object);
+  });
+
+  test('is made by the policy as it is, also when the operator has not seen the edit yet', async () => {
+    const object = await suite.available(cluster(space(), 'edited', { backup: policy({ bucket: 'no-such-bucket' }) }));
+    const unseen = await suite.proxy.rule(
+      { verb: 'watch', namespace: space(), resource: 'etcdclusters' },
+      { kind: 'freeze' },
+    );
+    expect((await unseen.state()).streams).toBe(1);
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { backup: policy() } });
+    await backUp('edited-now', 'edited');
+    await becomes('edited-now', 'Completed');
+    expect(await keysOf(object)).toHaveLength(2);
+    await unseen.remove();
+    await suite.dismiss(object);
   });
 });
 
@@ -224,6 +240,7 @@ describe('a backup that cannot be made', () => {
     const done = await becomes('lost-now', 'Completed', 120_000);
     expect(done.status?.attempts).toBe(2);
     expect(await keysOf(object)).toHaveLength(2);
+    await suite.dismiss(object);
   });
 });
 
@@ -259,6 +276,7 @@ describe('an operator that dies', () => {
         expect(done.status?.attempts).toBe(1);
         expect(await jobsOf(backups[i] as EtcdBackup)).toHaveLength(1);
         expect(await keysOf(objects[i] as EtcdCluster)).toHaveLength(2);
+        await suite.dismiss(objects[i] as EtcdCluster);
       }
     },
   );

@@ -120,7 +120,7 @@ describe.concurrent('impossible requests', () => {
       version: '3.6.16',
       etcd: { snapshotCount: null },
       image: null,
-      pods: null,
+      pods: { labels: null, resources: object.spec.pods?.resources },
     };
     await suite.kube.patch(etcdClusters, ref('scaled'), { spec: back });
     const end = await suite.settle(object);

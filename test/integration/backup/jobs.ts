@@ -6,7 +6,6 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobConfig } from '../../../src/backup/jobconfig.ts';
 import type { KeyParts } from '../../../src/backup/keys.ts';
-import { JOB_ENV } from '../../../src/backup/render/job.ts';
 import { decodeResult, type JobResult } from '../../../src/backup/result.ts';
 import type { TestEtcds, TestStore } from './processes.ts';
 
@@ -35,6 +34,10 @@ export interface JobSetup {
   readonly secretAccessKey?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
+
+/** As in the image; the one environment variable stands for its allocator. */
+const NODE_FLAGS = ['--expose-gc', '--max-semi-space-size=1'];
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
 
 const CREATED = '2026-11-23T06:31:45Z';
 const CLUSTER_UID = '6b1f2c34-0d5e-4a6b-9c7d-8e9f0a1b2c3d';
@@ -87,9 +90,10 @@ export async function startJob(o: JobSetup, config = jobConfig(o)): Promise<Runn
   const [configFile, terminationFile] = [join(own, 'job.json'), join(own, 'termination')];
   await writeFile(configFile, JSON.stringify(config));
   const started = performance.now();
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'program.ts'), configFile, terminationFile], {
+  const program = join(import.meta.dirname, 'program.ts');
+  const child = spawn(process.execPath, [...NODE_FLAGS, program, configFile, terminationFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, ...Object.fromEntries(JOB_ENV.map((e) => [e.name, e.value])), ...o.env },
+    env: { PATH: process.env.PATH, ...ALLOCATOR, ...o.env },
   });
   let log = '';
   const waiting: { text: string; resolve: () => void }[] = [];
