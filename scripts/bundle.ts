@@ -3,7 +3,7 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build, type Metafile } from 'esbuild';
-import { kubeConfigOnly, protocolsInside, smallerModules } from './lib/bundle-plugins.ts';
+import { kubeConfigOnly, protocolsInside, requiredBuiltins, smallerModules } from './lib/bundle-plugins.ts';
 import { thirdPartyLicenses } from './lib/licenses.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -49,7 +49,7 @@ export async function bundle(o: BundleRequest = {}): Promise<BundleResult> {
     // One character beyond Latin-1 would double the memory of the whole text.
     charset: 'ascii',
     banner: { js: REQUIRE },
-    plugins: [protocolsInside, kubeConfigOnly, smallerModules],
+    plugins: [protocolsInside, kubeConfigOnly, requiredBuiltins, smallerModules],
     metafile: true,
     logLevel: 'warning',
   });

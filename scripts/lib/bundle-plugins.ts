@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two things that esbuild cannot know: protocol files become part of the bundle, unused Kubernetes models do not.
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { builtinModules, createRequire } from 'node:module';
 import path from 'node:path';
 import type { OnLoadResult, Plugin } from 'esbuild';
 
@@ -57,6 +57,10 @@ export const protocolsInside: Plugin = {
 /** Where client-node's files are, without asking for its entry, which is what we avoid. */
 const CLIENT_NODE = path.join(ROOT, 'node_modules/@kubernetes/client-node/dist');
 
+/** What `KubeConfig.makeApiClient` would use, which nobody calls here. */
+const NO_CALLS = `export const createConfiguration = () => { throw new Error('the bundle has no calls of client-node'); };
+export class ServerConfiguration { constructor() { createConfiguration(); } }`;
+
 /**
  * The operator uses KubeConfig of client-node and its types. The package's entry, and KubeConfig's import of `gen`, would
  * bring every model and call of the Kubernetes API with them: 40 MB of memory.
@@ -68,27 +72,45 @@ export const kubeConfigOnly: Plugin = {
     build.onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer }) =>
       importer === path.join(CLIENT_NODE, 'config.js') ? { path: 'gen', namespace: 'kube-config-only' } : undefined,
     );
-    build.onLoad({ filter: /.*/, namespace: 'kube-config-only' }, () => ({
-      contents:
-        "export { createConfiguration } from './configuration.js'; export { ServerConfiguration } from './servers.js';",
-      loader: 'js',
-      resolveDir: path.join(CLIENT_NODE, 'gen'),
-    }));
+    build.onLoad({ filter: /.*/, namespace: 'kube-config-only' }, () => ({ contents: NO_CALLS, loader: 'js' }));
+  },
+};
+
+/**
+ * An ES import of a built-in module reads all its exports, and with them loads what nobody here uses: a WebSocket client
+ * comes with `http`, a megabyte of Node's own code. `require` reads none.
+ */
+export const requiredBuiltins: Plugin = {
+  name: 'required-builtins',
+  setup(build) {
+    const filter = new RegExp(`^(?:node:)?(?:${builtinModules.join('|')})$`);
+    build.onResolve({ filter }, ({ kind, path: name, namespace }) =>
+      kind === 'require-call' || namespace === 'required'
+        ? { path: name, external: true }
+        : { path: name.replace(/^node:/, ''), namespace: 'required' },
+    );
+    build.onLoad({ filter: /.*/, namespace: 'required' }, ({ path: name }) =>
+      script(`module.exports = require('node:${name}');`),
+    );
   },
 };
 
 /** Modules that are replaced by a part of themselves: an import of anything else of theirs fails the build. */
 const SMALLER: readonly { readonly file: RegExp; readonly contents: string }[] = [
   {
-    // Without mocks, caches, cookies and WebSockets.
+    // Without mocks, caches, cookies, WebSockets and fetch.
     file: /\/undici\/index\.js$/,
     contents: `import Dispatcher from './lib/dispatcher/dispatcher.js';
 import Agent from './lib/dispatcher/agent.js';
 import ProxyAgent from './lib/dispatcher/proxy-agent.js';
 import * as api from './lib/api/index.js';
-import { fetch } from './lib/web/fetch/index.js';
 Object.assign(Dispatcher.prototype, api.default);
-export { Agent, Dispatcher, ProxyAgent, fetch };`,
+export { Agent, Dispatcher, ProxyAgent };`,
+  },
+  {
+    // Credentials come from a Secret, never from what a machine or a cloud would lend.
+    file: /\/@aws-sdk\/credential-provider-node\/.*\/index\.js$/,
+    contents: `export const defaultProvider = () => () => Promise.reject(new Error('no credentials were given'));`,
   },
   // Messages in English only, out of some fifty languages.
   { file: /\/zod\/v4\/locales\/index\.js$/, contents: `export { default as en } from './en.js';` },

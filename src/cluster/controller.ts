@@ -67,7 +67,7 @@ const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 10_000;
+const STEADY_MS = 20_000;
 
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;
@@ -201,8 +201,9 @@ export class ClusterController {
     }
     // A look that took long says that the machine is busy: looking more often would only take from the members' share.
     if (forming) {
+      const pauseMs = Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs));
       const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined);
-      return { requeueAfterMs: soon ? Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs)) : TROUBLED_MS };
+      return { requeueAfterMs: soon ? pauseMs : TROUBLED_MS, gatherMs: pauseMs / 2 };
     }
     const healthy = o.quorum.read && o.members.every(isWell);
     return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };

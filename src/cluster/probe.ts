@@ -154,7 +154,7 @@ async function askQuorum(
     if (endpoint === undefined || tls === undefined) throw new Error('it cannot be asked');
     const client = pool.get(endpoint, tls);
     const o = { signal, timeoutMs: Math.max(1, until - performance.now()) };
-    const [, list] = await Promise.all([client.read(o), client.members({ ...o, linearizable: true })]);
+    const list = await client.members({ ...o, linearizable: true });
     return { read: true, clusterId: list.clusterId, members: list.members, error: undefined };
   });
   try {

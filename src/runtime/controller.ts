@@ -25,8 +25,11 @@ export interface ReconcileContext {
   readonly refused: string | undefined;
 }
 
-/** When to look again without being told; undefined: only on a change or the resync. */
-export type Outcome = { readonly requeueAfterMs: number } | undefined;
+/**
+ * When to look again without being told; undefined: only on a change or the resync. `gatherMs`: how long changes of
+ * children are gathered until the next look; default 50.
+ */
+export type Outcome = { readonly requeueAfterMs: number; readonly gatherMs?: number } | undefined;
 
 export interface WatchedStore<T> extends Store<T> {
   onChange(listener: (change: Change<T>) => void): void;
@@ -94,6 +97,8 @@ export class Controller {
   readonly #o: ControllerOptions;
   readonly #around: Surroundings;
   readonly #queue: WorkQueue;
+  /** Of the keys whose last look asked for another time than the default. */
+  readonly #gather = new Map<string, number>();
   #started = false;
 
   constructor(o: ControllerOptions, around: Surroundings) {
@@ -109,7 +114,7 @@ export class Controller {
       patience: (e) => (e instanceof KubeError ? (e.retryAfterMs ?? 0) : 0),
     });
     for (const [index, from] of o.sources.entries()) {
-      from.onKey((key) => this.enqueue(key, index === 0 ? 0 : GATHER_MS));
+      from.onKey((key) => this.enqueue(key, index === 0 ? 0 : (this.#gather.get(encode(key)) ?? GATHER_MS)));
     }
   }
 
@@ -177,6 +182,8 @@ export class Controller {
       });
       const after = outcome?.requeueAfterMs;
       if (after !== undefined && !(after >= 0)) throw new RangeError(`cannot look again after ${after} ms`);
+      if (outcome?.gatherMs === undefined) this.#gather.delete(encode(key));
+      else this.#gather.set(encode(key), outcome.gatherMs);
       metrics.reconciled(this.name, 'success', performance.now() - started);
       return after;
     } catch (e) {
