@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { collectGarbage } from './memory.ts';
 
 let tookMs = 0;
-const gc = vi.fn(() => void vi.advanceTimersByTime(tookMs));
+const gc = vi.fn<() => void>(() => void vi.advanceTimersByTime(tookMs));
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
