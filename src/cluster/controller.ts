@@ -67,7 +67,7 @@ const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 20_000;
+const STEADY_MS = 10_000;
 
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;

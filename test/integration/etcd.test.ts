@@ -203,6 +203,10 @@ describe.each(VERSIONS)('etcd $version', ({ minor, version }) => {
       expect(performance.now() - start).toBeLessThan(1_000);
     }
     await expect(client(1).status({ timeoutMs: 300 })).rejects.toMatchObject({ code: 'DeadlineExceeded' });
+    // What the operator asks: the list that a quorum agrees on, which the one member alone cannot give.
+    const agreed = client(0).members({ linearizable: true, timeoutMs: 400 });
+    await expect(agreed).rejects.toMatchObject({ name: 'EtcdError', class: 'retryable' });
+    expect((await client(0).members({ linearizable: false })).members).not.toEqual([]);
     cluster.resume(1);
     cluster.resume(2);
     expect(await timeUntil(() => client(0).read({ timeoutMs: 400 }), 5_000)).toBeLessThan(1_500);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that is bundled like the operator and asks one member everything that needs a protocol definition.
 import { buffer } from 'node:stream/consumers';
-import { Agent, fetch } from 'undici';
+import { Agent } from 'undici';
 import { MemberClient } from '../../../src/etcd/client.ts';
 import { servedCertificate } from '../../../src/etcd/handshake.ts';
 import { SnapshotVerifier } from '../../../src/etcd/snapshot.ts';
@@ -20,7 +20,9 @@ await buffer(snapshot);
 const leaf = await issueLeaf(ca, { commonName: 'bundled', usages: ['client'] });
 const s3 = await import('@aws-sdk/client-s3');
 const agent = new Agent();
-const health = await fetch(`http://${endpoint.host}:${endpoint.metricsPort}/health`, { dispatcher: agent });
+const origin = `http://${endpoint.host}:${endpoint.metricsPort}`;
+const health = await agent.request({ origin, path: '/health', method: 'GET' });
+await health.body.dump();
 const result = {
   version: status.version,
   members: members.map((m) => m.name),
@@ -31,7 +33,7 @@ const result = {
   served: inspect(await servedCertificate(endpoint, tls)).commonName,
   issued: inspect(leaf.cert).commonName,
   s3: typeof s3.S3Client,
-  health: health.status,
+  health: health.statusCode,
 };
 await agent.close();
 client.close();
