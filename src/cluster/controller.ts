@@ -132,22 +132,23 @@ export class ClusterController {
   async #blind(key: Key, ctx: ReconcileContext): Promise<void> {
     const cluster = this.#deps.clusters.get(key);
     if (cluster === undefined) return;
-    await this.#statuses.write(cluster, unseenStatus(cluster, ctx.refused ?? '', new Date()), ctx.signal);
+    await this.#statuses.write(cluster, (c) => unseenStatus(c, ctx.refused ?? '', new Date()), ctx.signal);
   }
 
   async #reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
     const cached = this.#deps.clusters.get(key);
-    const cluster = this.#own.newest(etcdClusters, key, cached);
-    if (cached === undefined || cluster === undefined) {
+    const known = this.#own.newest(etcdClusters, key, cached);
+    if (cached === undefined || known === undefined) {
       this.#forget(key);
       return undefined;
     }
+    const cluster = this.#statuses.newest(known);
     if (cluster.metadata.deletionTimestamp !== undefined) {
       return finishDeletion(this.#deps.client, cluster, ctx.signal);
     }
     const spec = specOf(cluster);
     if (!spec.ok) {
-      await this.#statuses.write(cluster, invalidStatus(cluster, spec, new Date()), ctx.signal);
+      await this.#statuses.write(cluster, (c) => invalidStatus(c, spec, new Date()), ctx.signal);
       return { requeueAfterMs: STEADY_MS };
     }
     if (finalizerDue(cluster)) {
@@ -222,7 +223,8 @@ export class ClusterController {
     const known = error instanceof EtcdError || (error instanceof KubeError && error.code === 'Fenced');
     const told = error instanceof Error && this.#told.has(error);
     if (known || told || ctx.signal.aborted || ctx.attempt < CONFESS_AFTER) return;
-    await this.#statuses.write(cluster, failedStatus(cluster, error, new Date()), ctx.signal).catch((e: unknown) => {
+    const derive = (c: EtcdCluster) => failedStatus(c, error, new Date());
+    await this.#statuses.write(cluster, derive, ctx.signal).catch((e: unknown) => {
       ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
     });
   }
@@ -241,10 +243,11 @@ export class ClusterController {
     const unseen: Finding[] =
       ctx.refused === undefined ? [] : [{ kind: 'blocked', reason: 'Refused', message: ctx.refused }];
     const findings = [...unseen, ...planned.findings];
-    const status = deriveStatus(o, findings, this.#deps.backupStatus(o.cluster));
-    const before = o.cluster.status?.conditions?.find((c) => c.type === 'Ready');
-    const written = await this.#statuses.write(o.cluster, status, ctx.signal);
-    const after = status.conditions.find((c) => c.type === 'Ready');
+    const before = readyOf(this.#statuses.newest(o.cluster));
+    const derive = (cluster: EtcdCluster) =>
+      deriveStatus({ ...o, cluster }, findings, this.#deps.backupStatus(cluster));
+    const written = await this.#statuses.write(o.cluster, derive, ctx.signal);
+    const after = readyOf(this.#statuses.newest(o.cluster));
     const blocked = findings.some((f) => f.kind === 'blocked');
     // Waiting is shown by the conditions; an Event is for what was reached, and for what needs somebody.
     if (!written || after === undefined || after.reason === before?.reason || !(blocked || after.status === 'True'))
@@ -267,6 +270,8 @@ export class ClusterController {
 }
 
 const specOf = memoized(effectiveSpec);
+
+const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
 
 const progress = (reason: string, message: string): Finding => ({ kind: 'progress', reason, message });
 

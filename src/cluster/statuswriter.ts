@@ -18,20 +18,30 @@ export class StatusWriter {
 
   /** When this cluster's status was last written, in milliseconds of the monotonic clock; 0 if not by this process. */
   writtenAt(cluster: EtcdCluster): number {
-    return this.#written.get(`${cluster.metadata.namespace}/${cluster.metadata.name}`)?.at ?? 0;
+    return this.#written.get(keyOf(cluster))?.at ?? 0;
   }
 
-  /** True when something was written. */
-  async write(cluster: EtcdCluster, status: EtcdClusterStatus, signal: AbortSignal): Promise<boolean> {
-    const { name, uid } = cluster.metadata;
-    const namespace = cluster.metadata.namespace as string;
-    const wanted = JSON.parse(JSON.stringify(status)) as EtcdClusterStatus;
-    const key = `${namespace}/${name}`;
-    const last = this.#written.get(key);
-    const stale =
-      last !== undefined && last.uid === uid && BigInt(last.version) > BigInt(cluster.metadata.resourceVersion ?? '0');
-    const current = stale ? last.status : cluster.status;
-    if (isDeepStrictEqual(current, wanted)) return false;
+  /** The cluster with the newest status that is known. */
+  newest(cluster: EtcdCluster): EtcdCluster {
+    const last = this.#written.get(keyOf(cluster));
+    const { uid, resourceVersion = '0' } = cluster.metadata;
+    const stale = last !== undefined && last.uid === uid && BigInt(last.version) > BigInt(resourceVersion);
+    return stale ? { ...cluster, status: last.status } : cluster;
+  }
+
+  /**
+   * What a status says depends on what it said before, so `derive` is given the newest: from an older one, times of
+   * transition would change with every write, and every write would cause another. True when something was written.
+   */
+  async write(
+    cluster: EtcdCluster,
+    derive: (newest: EtcdCluster) => EtcdClusterStatus,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { name, namespace, uid } = cluster.metadata;
+    const newest = this.newest(cluster);
+    const wanted = JSON.parse(JSON.stringify(derive(newest))) as EtcdClusterStatus;
+    if (isDeepStrictEqual(newest.status, wanted)) return false;
     const object = {
       apiVersion: API_VERSION,
       kind: 'EtcdCluster',
@@ -40,7 +50,7 @@ export class StatusWriter {
     } as EtcdCluster;
     const answer = await this.#client.apply(etcdClusters, object, { subresource: 'status', force: true, signal });
     const version = answer.metadata.resourceVersion ?? '0';
-    this.#written.set(key, { uid: uid as string, status: wanted, version, at: performance.now() });
+    this.#written.set(keyOf(cluster), { uid: uid as string, status: wanted, version, at: performance.now() });
     return true;
   }
 
@@ -48,3 +58,5 @@ export class StatusWriter {
     this.#written.delete(`${key.namespace}/${key.name}`);
   }
 }
+
+const keyOf = ({ metadata }: EtcdCluster): string => `${metadata.namespace}/${metadata.name}`;

@@ -10,7 +10,7 @@ import { repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 6, proxy: true });
+const suite = useOperator({ namespaces: 7, proxy: true });
 
 const ready = (name: string, namespace: string) => ({
   within: 60_000,
@@ -85,14 +85,14 @@ describe.concurrent('limits', () => {
         condition(seen, 'Ready')?.status === 'False' && /quota/.test(condition(seen, 'Ready')?.message ?? ''),
     });
     expect(condition(told, 'Stalled')?.status).toBe('True');
-    await suite.proxy.forget();
-    const tenSeconds = Date.now() + 10_000;
+    const since = Date.now();
     await until('ten more seconds have passed', {
       within: 20_000,
       read: async () => Date.now(),
-      holds: (now) => now > tenSeconds,
+      holds: (now) => now > since + 10_000,
     });
-    const tries = await suite.proxy.writes({ verb: 'create', namespace, resource: 'services' });
+    const all = await suite.proxy.writes({ verb: 'create', namespace, resource: 'services' });
+    const tries = all.filter(({ startedAt }) => startedAt > since);
     const each = Map.groupBy(tries, ({ name: service }) => service);
     for (const [service, group] of each) {
       // A back-off that doubles from 0.2 s, less jitter, gives six or seven tries in ten seconds.
@@ -100,6 +100,39 @@ describe.concurrent('limits', () => {
     }
     await suite.kube.delete(resourceQuotas, quota);
     expect((await suite.settle(object)).status?.membersSummary).toBe('1/1');
+  });
+
+  test('16. a refusal is written once also while the watch does not show that it was, and tries stay apart', async () => {
+    const namespace = suite.namespaces[6] ?? '';
+    const held = await suite.proxy.rule(
+      { verb: 'create', namespace, resource: 'configmaps' },
+      { kind: 'status', code: 503 },
+    );
+    const object = cluster(namespace, 'repeated');
+    await suite.kube.create(etcdClusters, object);
+    await held.struck(1, 60_000);
+    const silent = await suite.proxy.rule({ verb: 'watch', namespace, resource: 'etcdclusters' }, { kind: 'freeze' });
+    expect((await silent.state()).streams).toBe(1);
+    const refused = await suite.proxy.rule(
+      { verb: 'create', namespace, resource: 'services' },
+      { kind: 'status', code: 403 },
+    );
+    await held.remove();
+    // Three Services are tried each time; the tries span several seconds, and with them several transition times.
+    await refused.struck(3 * 6, 60_000);
+    const said = await suite.proxy.requests({ verb: 'patch', namespace, resource: 'etcdclusters' });
+    const texts = said.map(({ body = '' }) => body);
+    expect(
+      texts.filter((text, index) => texts.indexOf(text) !== index),
+      'said twice',
+    ).toEqual([]);
+    expect(
+      texts.filter((text) => text.includes('creating Service')),
+      'ways of saying it',
+    ).toHaveLength(1);
+    await refused.remove();
+    await silent.remove();
+    await suite.dismiss(object);
   });
 
   test('17. a stored cluster with fields that this version does not know, and without those it does, is served', async () => {
