@@ -24,6 +24,8 @@ import {
   type Pod,
   persistentVolumeClaims,
   podDisruptionBudgets,
+  pods,
+  type Resource,
   services,
   statefulSets,
 } from '../runtime/resources.ts';
@@ -91,15 +93,22 @@ export class ClusterController {
     this.#secrets = new SecretReader(deps.client);
     this.#statuses = new StatusWriter(deps.client);
     const { manager } = deps;
-    const watch = { labelSelector: CHILD_SELECTOR };
-    const children = {
-      configMaps: manager.watch(configMaps, watch),
-      services: manager.watch(services, watch),
-      claims: manager.watch(persistentVolumeClaims, watch),
-      statefulSets: manager.watch(statefulSets, watch),
-      budgets: manager.watch(podDisruptionBudgets, watch),
-      networkPolicies: manager.watch(networkPolicies, watch),
+    const follow = <T extends KubeObject>(resource: Resource<T>, store: WatchedStore<T>): WatchedStore<T> => {
+      store.onChange((change) => this.#own.shown(resource, change));
+      return store;
     };
+    const watch = <T extends KubeObject>(resource: Resource<T>) =>
+      follow(resource, manager.watch(resource, { labelSelector: CHILD_SELECTOR }));
+    const children = {
+      configMaps: watch(configMaps),
+      services: watch(services),
+      claims: watch(persistentVolumeClaims),
+      statefulSets: watch(statefulSets),
+      budgets: watch(podDisruptionBudgets),
+      networkPolicies: watch(networkPolicies),
+    };
+    follow(etcdClusters, deps.clusters);
+    follow(pods, deps.pods);
     this.#stores = { ...children, pods: deps.pods };
     this.#observer = {
       ...deps,

@@ -35,6 +35,22 @@ describe('own writes', () => {
     expect(seen(undefined), 'once shown, the watch alone is believed').toBeUndefined();
   });
 
+  it('end when the watch shows them, so that a deletion right after is believed at once', () => {
+    own.note(services, written);
+    own.shown(services, { before: undefined, after: first });
+    expect(seen(undefined), 'an older state is not what we wrote').toBe(written);
+    own.shown(services, { before: first, after: written });
+    expect(seen(undefined)).toBeUndefined();
+  });
+
+  it('end when the watch shows the deletion of that object, and not of an earlier one of the name', () => {
+    own.note(services, written);
+    own.shown(services, { before: service('b', '3'), after: undefined });
+    expect(seen(undefined)).toBe(written);
+    own.shown(services, { before: first, after: undefined });
+    expect(seen(undefined)).toBeUndefined();
+  });
+
   it('that the watch never shows were undone by somebody', () => {
     own.note(services, written);
     now = 10_001;

@@ -3,6 +3,7 @@
 import { LABELS } from '../api/names.ts';
 import type { KubeObject, Ref } from '../runtime/json.ts';
 import type { Resource } from '../runtime/resources.ts';
+import type { Change } from '../runtime/store.ts';
 
 /** An object that the watch does not show after this long was deleted by somebody: believe the watch. */
 const TRUST_MS = 7_000;
@@ -34,6 +35,16 @@ export class OwnWrites {
   note<T extends KubeObject>(resource: Resource<T>, object: T): T {
     this.#objects.set(keyOf(resource, object.metadata), { object, until: this.#now() + TRUST_MS });
     return object;
+  }
+
+  /** The watch has caught up with what we wrote, or shows that it is gone: from now on the watch alone is believed. */
+  shown<T extends KubeObject>(resource: Resource<T>, { before, after }: Change<T>): void {
+    const seen = after ?? before;
+    if (seen === undefined) return;
+    const own = this.#objects.get(keyOf(resource, seen.metadata))?.object;
+    if (own === undefined) return;
+    const over = after === undefined ? seen.metadata.uid === own.metadata.uid : version(after) >= version(own);
+    if (over) this.forget(resource, seen.metadata);
   }
 
   /** What we deleted and saw gone, though the watch may still show it. */

@@ -2,9 +2,11 @@
 // The operator that `make testbed` installed: rests while the tests run their own, and lends them its image.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { pods } from '../../../src/runtime/resources.ts';
 import { operatorImageFile } from './files.ts';
 import type { Kube } from './kube.ts';
 import { type Deployment, deployments } from './resources.ts';
+import { until } from './until.ts';
 
 const installed = { namespace: 'quorate-system', name: 'quorate' };
 /** Remembers how many replicas to give back, also after a run that was killed. */
@@ -45,6 +47,15 @@ export async function rest(kube: Kube, run = process.pid): Promise<void> {
   await kube.patch(deployments, installed, {
     metadata: { annotations: { [replicasAnnotation]: before, [runsAnnotation]: runs } },
     spec: { replicas: 0 },
+  });
+  await until('the installed operator rests', {
+    within: 60_000,
+    read: async () => ({
+      deployment: await kube.get(deployments, installed),
+      pods: await kube.list(pods, installed.namespace, 'app.kubernetes.io/name=quorate'),
+    }),
+    holds: ({ deployment: { metadata, status }, pods: left }) =>
+      (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0) && left.length === 0,
   });
 }
 

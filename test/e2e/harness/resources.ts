@@ -5,6 +5,7 @@ import type { Resource } from '../../../src/runtime/resources.ts';
 
 export interface Deployment extends KubeObject {
   spec?: { replicas?: number };
+  status?: { observedGeneration?: number };
 }
 export interface Role extends KubeObject {
   rules: { apiGroups?: string[]; resources?: string[]; verbs: string[] }[];
