@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills in the defaults of a spec, and refuses what the schema cannot: combinations that cannot work.
+import { memoized } from '../runtime/memo.ts';
 import { clusterSpec, type EffectiveCluster, type EffectiveSpecFailure, type EtcdCluster } from './cluster.ts';
 import { AFFINITY_BYTES, ELECTION, HEARTBEAT, LOG_RESERVE, QUOTA, REQUEST, STORAGE } from './limits.ts';
 import { CLUSTER_NAME, CLUSTER_NAME_SAYS, MAX_CLUSTER_NAME } from './names.ts';
@@ -19,11 +20,12 @@ const refuse = (field: string, message: string): EffectiveSpecFailure => ({ ok: 
 
 /**
  * The spec with every default filled in, or the field that stands against it, the allowed range and the remedy. The API
- * server holds the same rules; this is for objects that were stored before a rule came to be. Never throws.
+ * server holds the same rules; this is for objects that were stored before a rule came to be. Never throws. Worked out
+ * once for each object.
  */
-export function effectiveSpec(
-  cluster: EtcdCluster,
-): { readonly ok: true; readonly spec: EffectiveCluster } | EffectiveSpecFailure {
+export const effectiveSpec = memoized(parse);
+
+function parse(cluster: EtcdCluster): { readonly ok: true; readonly spec: EffectiveCluster } | EffectiveSpecFailure {
   const { name } = cluster.metadata;
   if (name.length > MAX_CLUSTER_NAME || !CLUSTER_NAME.test(name)) {
     return refuse('metadata.name', `"${name}" ${CLUSTER_NAME_SAYS}`);

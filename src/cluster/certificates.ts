@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Judges the Secrets of a cluster: is each certificate what the cluster needs, and if not, why.
 import { isDeepStrictEqual } from 'node:util';
+import { memoized } from '../runtime/memo.ts';
 import type { Secret } from '../runtime/resources.ts';
 import { inspect } from '../tls/inspect.ts';
 import { leafProblem } from '../tls/verify.ts';
-import { memoized } from './memo.ts';
 import type { AuthorityState, SecretState } from './observed.ts';
 import { type LeafNeed, type SecretNeed, secretText } from './render/certificates.ts';
 

@@ -33,12 +33,12 @@ import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
 import type { Identity } from './identity.ts';
-import { memoized } from './memo.ts';
 import { type ObserverDeps, observe, withEtcd } from './observe.ts';
 import type { ClusterStores } from './observechildren.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { type Plan, plan, planObjects } from './plan.ts';
+import { authoritySecretName } from './render/certificates.ts';
 import { isWell } from './rules/health.ts';
 import type { Finding } from './rules/rule.ts';
 import { SecretReader } from './secrets.ts';
@@ -69,7 +69,7 @@ const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 10_000;
+const STEADY_MS = 20_000;
 
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;
@@ -155,7 +155,7 @@ export class ClusterController {
     if (cluster.metadata.deletionTimestamp !== undefined) {
       return finishDeletion(this.#deps.client, cluster, ctx.signal);
     }
-    const spec = specOf(cluster);
+    const spec = effectiveSpec(cluster);
     if (!spec.ok) {
       await this.#statuses.write(cluster, (c) => invalidStatus(c, spec, new Date()), ctx.signal);
       return { requeueAfterMs: STEADY_MS };
@@ -216,7 +216,12 @@ export class ClusterController {
       return { requeueAfterMs: soon ? pauseMs : TROUBLED_MS, gatherMs: pauseMs / 2 };
     }
     const healthy = o.quorum.read && o.members.every(isWell);
-    return { requeueAfterMs: healthy ? STEADY_MS : TROUBLED_MS };
+    return { requeueAfterMs: healthy ? Math.min(STEADY_MS, this.#secretsDueMs(o)) : TROUBLED_MS };
+  }
+
+  #secretsDueMs({ cluster, authorities, secrets }: Observed): number {
+    const names = [...authorities.map((a) => authoritySecretName(cluster, a.side)), ...secrets.map((s) => s.need.name)];
+    return this.#secrets.dueInMs(cluster.metadata.namespace as string, names);
   }
 
   /** Somebody changes it back at once, as an admission policy does. The members are looked at all the same. */
@@ -277,8 +282,6 @@ export class ClusterController {
     this.#deps.etcd.prune((serverName) => serving.has(serverName));
   }
 }
-
-const specOf = memoized(effectiveSpec);
 
 const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
 

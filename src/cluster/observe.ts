@@ -4,6 +4,7 @@ import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { childNames, LABELS } from '../api/names.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeObject } from '../runtime/json.ts';
+import { memoized } from '../runtime/memo.ts';
 import {
   type ConfigMap,
   configMaps,
@@ -17,7 +18,6 @@ import {
 import { certificateFacts, judgeSecret } from './certificates.ts';
 import { foreignness, isOf } from './foreign.ts';
 import { decodeIdentity, formationOf, type Identity, IdentityError, recoverIdentity } from './identity.ts';
-import { memoized } from './memo.ts';
 import { type ChildrenDeps, readChildren, readObsolete } from './observechildren.ts';
 import type { AuthorityState, ChildState, Observed, SecretState } from './observed.ts';
 import { observeEtcd } from './probe.ts';

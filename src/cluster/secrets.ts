@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads Secrets by name and remembers them: they are never listed or watched, and asked for at most every five minutes.
+// Reads Secrets by name and remembers them: they are never listed or watched, and asked for once in five minutes.
 import type { KubeClient } from '../runtime/client.ts';
 import { type Secret, secrets } from '../runtime/resources.ts';
 
-/** With a pass every ten seconds, whatever happens to a Secret is seen within five minutes. */
-const MAX_AGE_MS = 285_000;
+/** Two seconds less than five minutes, to put back what is found. */
+const MAX_AGE_MS = 298_000;
 
 /** An absent Secret is about to be made by us, by a POST that takes nothing over: not asked for again at each step. */
 const ABSENT_MS = 1_000;
@@ -28,8 +28,19 @@ export class SecretReader {
     if (secret === undefined) {
       this.#known.delete(key);
       this.#absent.set(key, performance.now());
-    } else this.note(secret);
-    return secret;
+      return undefined;
+    }
+    // The same bytes stay the same object, and with it what was worked out from its certificates.
+    const same = known !== undefined && known.secret.metadata.resourceVersion === secret.metadata.resourceVersion;
+    const newest = same ? known.secret : secret;
+    this.note(newest);
+    return newest;
+  }
+
+  /** Milliseconds until the first of these has to be read again; Infinity if none is known. */
+  dueInMs(namespace: string, names: readonly string[]): number {
+    const read = names.flatMap((name) => this.#known.get(`${namespace}/${name}`)?.at ?? []);
+    return Math.max(0, Math.min(...read) + MAX_AGE_MS - performance.now());
   }
 
   note(secret: Secret): void {

@@ -48,7 +48,7 @@ describe('repair', () => {
     const lives = await memberLives(suite.kube, object);
     const identity = await suite.kube.get(configMaps, { namespace: space(), name: 'torn-config' });
     await deletedAndBack(services, 'torn-client');
-    // What the operator has just made is missed as soon as anything else: not at the next look, after ten seconds.
+    // What the operator has just made is missed as soon as anything else: not at the next look.
     await deletedAndBack(services, 'torn-client', 5_000);
     await deletedAndBack(services, 'torn-members');
     await deletedAndBack(services, 'torn-1');

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the objects of a cluster: make what is missing, put back what was edited, never touch what is not ours.
 import { ANNOTATIONS } from '../../api/names.ts';
+import { memoized } from '../../runtime/memo.ts';
 import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
 import { claimIdentity } from '../identity.ts';
-import { memoized } from '../memo.ts';
 import type { ChildState, Observed } from '../observed.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Finding, Ruling } from './rule.ts';
