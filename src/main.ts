@@ -8,6 +8,7 @@ import { ClientPool } from './etcd/pool.ts';
 import { type Flags, parseFlags, USAGE } from './flags.ts';
 import { loadAuth } from './runtime/auth.ts';
 import { KubeClient } from './runtime/client.ts';
+import { KubeError } from './runtime/errors.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Manager } from './runtime/manager.ts';
 import { collectGarbage } from './runtime/memory.ts';
@@ -61,7 +62,13 @@ async function operator(asked: Flags): Promise<void> {
     ...backups,
   });
   collectGarbage(stop.signal);
-  await manager.run();
+  try {
+    await manager.run();
+  } catch (e) {
+    if (!(e instanceof KubeError && e.code === 'Fenced')) throw e;
+    log.fatal('leadership was lost: the process ends, so that nothing that it began can go on');
+    process.exit(1);
+  }
   etcd.close();
 }
 

@@ -54,9 +54,10 @@ export class Elector implements Fence {
   async hold(signal: AbortSignal): Promise<void> {
     let renewed = true;
     while (!signal.aborted) {
-      // A renewal that failed is tried again soon: the time that is left is short.
-      const wait = renewed ? this.#o.retryMs : this.#o.retryMs / 10;
-      await pause(Math.min(wait, Math.max(0, this.remainingMs())), signal).catch(() => undefined);
+      // A renewal that failed is tried again soon: the time that is left is short. So it is after one that took long.
+      const left = this.remainingMs();
+      const wait = renewed ? left - this.#o.renewDeadlineMs + this.#o.retryMs : this.#o.retryMs / 10;
+      await pause(Math.max(0, Math.min(wait, left)), signal).catch(() => undefined);
       if (signal.aborted) return;
       this.check();
       renewed = await this.#attempt();

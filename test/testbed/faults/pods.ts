@@ -65,7 +65,13 @@ const processOf = async (where: Located, container: string): Promise<number> =>
 export async function killProcess(pod: PodRef, container: string, signal = 'SIGKILL'): Promise<void> {
   const where = await locate(pod);
   const { id } = await runningContainer(where, container);
-  await exec(where.node, [...CTR, 'tasks', 'kill', '--signal', signal, id]);
+  const { exitCode, stderr } = await exec(where.node, [...CTR, 'tasks', 'kill', '--signal', signal, id], {
+    allowFailure: true,
+  });
+  if (exitCode === 0) return;
+  // It may have ended by itself meanwhile, which containerd tells in many ways: look again.
+  const { id: now } = await runningContainer(where, container);
+  throw new Error(`${signal} did not reach ${id}, and ${now} is running: ${stderr}`);
 }
 
 /**
