@@ -216,12 +216,14 @@ export class ClusterController {
       return { requeueAfterMs: soon ? pauseMs : TROUBLED_MS, gatherMs: pauseMs / 2 };
     }
     const healthy = o.quorum.read && o.members.every(isWell);
-    return { requeueAfterMs: healthy ? Math.min(STEADY_MS, this.#secretsDueMs(o)) : TROUBLED_MS };
+    return { requeueAfterMs: healthy ? this.#steadyMs(o) : TROUBLED_MS };
   }
 
-  #secretsDueMs({ cluster, authorities, secrets }: Observed): number {
+  /** Until the members are asked again, a Secret is to be read, or a write that the watch does not show is given up. */
+  #steadyMs({ cluster, authorities, secrets }: Observed): number {
+    const { name, namespace = '' } = cluster.metadata;
     const names = [...authorities.map((a) => authoritySecretName(cluster, a.side)), ...secrets.map((s) => s.need.name)];
-    return this.#secrets.dueInMs(cluster.metadata.namespace as string, names);
+    return Math.min(STEADY_MS, this.#secrets.dueInMs(namespace, names), this.#own.dueInMs(namespace, name));
   }
 
   /** Somebody changes it back at once, as an admission policy does. The members are looked at all the same. */

@@ -64,11 +64,9 @@ export async function observe(
   };
   if (identity === undefined || files === undefined) return { ...base, ...nothing, quorum: silent };
   const children = await readChildren(deps, { cluster, spec, identity }, signal);
-  const authorities = await Promise.all(
-    (['peer', 'client'] as const).map((side) => readAuthority(deps, cluster, side, signal)),
-  );
+  const authorities = await inTurn(['peer', 'client'] as const, (side) => readAuthority(deps, cluster, side, signal));
   const needs = certificateNeeds(cluster, spec, identity, files);
-  const secrets = await Promise.all(needs.map((n) => readSecret(deps, { cluster, authorities, now }, n, signal)));
+  const secrets = await inTurn(needs, (n) => readSecret(deps, { cluster, authorities, now }, n, signal));
   const obsolete = await readObsolete(deps, cluster, { identity, children, secrets }, signal);
   return { ...base, ...nothing, authorities, secrets, children, obsolete, quorum: silent };
 }
@@ -82,6 +80,13 @@ export async function withEtcd(deps: ObserverDeps, o: Observed, signal: AbortSig
     whyNoPods(deps, o, identity.members.length, signal),
   ]);
   return { ...o, ...etcd, podsRefused, now: new Date() };
+}
+
+/** Of what is nearly always remembered: asked for at once, each would open a connection, which costs more than it saves. */
+async function inTurn<T, R>(list: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = [];
+  for (const item of list) answers.push(await ask(item));
+  return answers;
 }
 
 type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered' | 'files'>;

@@ -51,6 +51,29 @@ describe('own writes', () => {
     expect(seen(undefined)).toBeUndefined();
   });
 
+  it('answered only after the watch has shown their end count for nothing, unless the object came back', () => {
+    own.shown(services, { before: written, after: undefined });
+    own.note(services, written);
+    expect(seen(undefined)).toBeUndefined();
+    const relabelled = service('a', '9');
+    own.note(services, relabelled);
+    expect(seen(undefined)).toBe(relabelled);
+    own.shown(services, { before: service('b', '6'), after: undefined });
+    own.note(services, service('c', '5'));
+    expect(seen(undefined), 'of another object').toEqual(service('c', '5'));
+  });
+
+  it('that the watch does not show tell when it will be believed', () => {
+    expect(own.dueInMs('shop', 'orders')).toBe(Number.POSITIVE_INFINITY);
+    own.note(services, written);
+    now = 2_000;
+    expect(own.dueInMs('shop', 'orders')).toBe(5_001);
+    expect(own.dueInMs('shop', 'others')).toBe(Number.POSITIVE_INFINITY);
+    now += own.dueInMs('shop', 'orders');
+    expect(own.dueInMs('shop', 'orders'), 'and never again').toBe(Number.POSITIVE_INFINITY);
+    expect(seen(undefined)).toBeUndefined();
+  });
+
   it('that the watch never shows were undone by somebody', () => {
     own.note(services, written);
     now = 10_001;

@@ -25,6 +25,8 @@ export class OwnWrites {
   readonly #objects = new Map<string, Remembered>();
   /** UIDs of what we deleted, until when the watch may still show it. */
   readonly #deleted = new Map<string, number>();
+  /** UIDs of what the watch showed the end of, and the last version of each: our own write may be answered only then. */
+  readonly #ended = new Map<string, { readonly version: bigint; readonly until: number }>();
   readonly #now: () => number;
 
   /** `now`: monotonic milliseconds. */
@@ -33,7 +35,9 @@ export class OwnWrites {
   }
 
   note<T extends KubeObject>(resource: Resource<T>, object: T): T {
-    this.#objects.set(keyOf(resource, object.metadata), { object, until: this.#now() + TRUST_MS });
+    const ended = this.#ended.get(object.metadata.uid as string);
+    const late = ended !== undefined && version(object) <= ended.version;
+    if (!late) this.#objects.set(keyOf(resource, object.metadata), { object, until: this.#now() + TRUST_MS });
     return object;
   }
 
@@ -41,6 +45,7 @@ export class OwnWrites {
   shown<T extends KubeObject>(resource: Resource<T>, { before, after }: Change<T>): void {
     const seen = after ?? before;
     if (seen === undefined) return;
+    if (after === undefined) this.#end(seen);
     const own = this.#objects.get(keyOf(resource, seen.metadata))?.object;
     if (own === undefined) return;
     const over = after === undefined ? seen.metadata.uid === own.metadata.uid : version(after) >= version(own);
@@ -79,18 +84,31 @@ export class OwnWrites {
     return own.object as T;
   }
 
+  /** Milliseconds until the watch is believed about a write of this cluster that it does not show; Infinity if there is none. */
+  dueInMs(namespace: string, cluster: string): number {
+    const now = this.#now();
+    const left = [...this.#objects.values()].filter(({ object }) => isOf(object, namespace, cluster));
+    return Math.min(...left.map(({ until }) => until + 1 - now).filter((ms) => ms > 0));
+  }
+
   /** Everything of a cluster that is gone. */
   forgetCluster(namespace: string, cluster: string): void {
-    for (const [key, { object }] of this.#objects) {
-      const { labels, name, namespace: at } = object.metadata;
-      if (at === namespace && (labels?.[LABELS.cluster] === cluster || name === cluster)) this.#objects.delete(key);
-    }
+    for (const [key, { object }] of this.#objects) if (isOf(object, namespace, cluster)) this.#objects.delete(key);
   }
 
   forget<T extends KubeObject>(resource: Resource<T>, ref: Ref): void {
     this.#objects.delete(keyOf(resource, ref));
   }
+
+  #end(object: KubeObject): void {
+    const now = this.#now();
+    for (const [uid, { until }] of this.#ended) if (until < now) this.#ended.delete(uid);
+    this.#ended.set(object.metadata.uid as string, { version: version(object), until: now + TRUST_MS });
+  }
 }
+
+const isOf = ({ metadata }: KubeObject, namespace: string, cluster: string): boolean =>
+  metadata.namespace === namespace && (metadata.labels?.[LABELS.cluster] === cluster || metadata.name === cluster);
 
 const keyOf = <T extends KubeObject>(r: Resource<T>, ref: Ref): string =>
   `${r.kind}/${ref.namespace ?? ''}/${ref.name}`;

@@ -83,10 +83,11 @@ const proofs = new WeakMap<Identity, Set<string>>();
 /** One handshake is enough to prove a pod: each costs the member as much as a new client. */
 async function proven(s: Subject, pod: Pod | undefined, look: () => Promise<string | undefined>) {
   const known = proofs.get(s.identity) ?? new Set<string>();
+  proofs.set(s.identity, known);
   const uid = pod?.metadata.uid ?? '';
   if (known.has(uid)) return s.files.uri;
   const seen = await look();
-  if (seen === s.files.uri) proofs.set(s.identity, known.add(uid));
+  if (seen === s.files.uri) known.add(uid);
   return seen;
 }
 

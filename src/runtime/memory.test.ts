@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// When garbage is collected: regularly, more rarely where it takes long, and not at all where Node does not let us.
+// When garbage is collected and how thoroughly: regularly, more rarely where it takes long, and not where Node does not let us.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { collectGarbage } from './memory.ts';
 
+const MB = 1e6;
 let tookMs = 0;
-const gc = vi.fn<() => void>(() => void vi.advanceTimersByTime(tookMs));
+/** What the process holds, and what remains of that after a thorough collection. */
+let [held, needed] = [0, 0];
+const gc = vi.fn<(o: { flavor: string }) => void>(({ flavor }) => {
+  vi.advanceTimersByTime(tookMs);
+  if (flavor === 'last-resort') held = needed;
+});
 
 beforeEach(() => {
+  [tookMs, held, needed] = [0, 90 * MB, 90 * MB];
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
   vi.stubGlobal('gc', gc);
+  vi.spyOn(process.memoryUsage, 'rss').mockImplementation(() => held);
 });
 
 afterEach(() => {
   gc.mockClear();
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
@@ -22,10 +31,12 @@ const collections = (seconds: number): number => {
   return gc.mock.calls.length;
 };
 
+const thorough = (): boolean => gc.mock.lastCall?.[0].flavor === 'last-resort';
+
 test.each([
   [10, 6],
-  [40, 6],
-  [400, 1],
+  [30, 6],
+  [300, 1],
 ])('collections of %i ms are made %i times in two minutes', (ms, times) => {
   tookMs = ms;
   const stop = new AbortController();
@@ -33,6 +44,23 @@ test.each([
   expect(collections(121)).toBe(times);
   stop.abort();
   expect(collections(1_000)).toBe(times);
+});
+
+test('a collection is thorough at first, after growth, and until it gives little back', () => {
+  const stop = new AbortController();
+  collectGarbage(stop.signal);
+  const next = (holds: number, needs: number): boolean => {
+    [held, needed] = [holds * MB, needs * MB];
+    vi.advanceTimersByTime(20_000);
+    return thorough();
+  };
+  expect(next(130, 110), 'the start leaves much').toBe(true);
+  expect(next(110, 92), 'some of it was still needed').toBe(true);
+  expect(next(93, 92), 'nothing more to give').toBe(true);
+  expect(next(95, 92), 'compiled code').toBe(false);
+  expect(next(96, 92)).toBe(false);
+  expect(next(97, 92), 'more than 4 MB').toBe(true);
+  stop.abort();
 });
 
 test('without --expose-gc nothing is done', () => {
