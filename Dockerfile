@@ -1,7 +1,8 @@
 # The operator's image: one process, no shell, no package manager, a numeric user that is not root.
 #
 # `make image` builds it without any registry: it makes dist/image/app.tar (the bundled operator) and a base of libc,
-# libstdc++, jemalloc and Node. With a registry at hand, any image that has Node 24 on its PATH can be the base:
+# libstdc++, jemalloc and Node. With a registry at hand, any image that has Node 24 on its PATH can be the base; without
+# jemalloc it takes more memory:
 #   docker build --build-arg BASE=node:24-bookworm-slim --file Dockerfile dist/image
 ARG BASE
 FROM ${BASE}

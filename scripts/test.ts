@@ -19,11 +19,11 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 const since = (from: number) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
 
 /** What failed, and why, where a test says it: the end of the output is all that some people see. */
-const failures = new Map<string, string>();
+const failures: { what: string; why: string }[] = [];
 
 function count(passed: boolean, what: string, why = ''): void {
   total[passed ? 'passed' : 'failed'] += 1;
-  if (!passed) failures.set(what, why);
+  if (!passed) failures.push({ what, why });
 }
 
 let running: ChildProcess | undefined;
@@ -173,7 +173,7 @@ async function main(args: string[]): Promise<void> {
   const filters = args.filter((arg) => !(stages as readonly string[]).includes(arg));
   for (const stage of asked.length > 0 ? asked : everything()) {
     // Without a testbed each file would wait for its own deadline, to say the same.
-    const hopeless = failures.has(SETUP) && (stage === 'integration' || stage === 'e2e');
+    const hopeless = failures.some(({ what }) => what === SETUP) && (stage === 'integration' || stage === 'e2e');
     if (hopeless) count(false, `${stage} tests: not run, because the set-up failed`);
     else await run(stage, filters);
   }
@@ -189,8 +189,8 @@ function excerpt(message: string): string {
 }
 
 function finish(): never {
-  if (failures.size > 0) say('\nfailed:');
-  for (const [name, why] of failures) say(`  ✗ ${name}${excerpt(why)}`);
+  if (failures.length > 0) say('\nfailed:');
+  for (const { what, why } of failures) say(`  ✗ ${what}${excerpt(why)}`);
   say(`\n${since(started)}, logs of the testbed: ${path.relative(ROOT, FILES.logs)}`);
   say(`${total.passed} passed, ${total.failed} failed`);
   process.exit(total.failed === 0 ? 0 : 1);

@@ -15,7 +15,7 @@ export interface Flags {
   readonly image: string | undefined;
   readonly logLevel: string;
   readonly healthPort: number;
-  /** For how many new clusters of three members RSA keys are kept ready. */
+  /** For how many new clusters RSA keys are kept ready. */
   readonly spareKeys: number;
 }
 

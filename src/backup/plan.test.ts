@@ -26,7 +26,11 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     {},
     { verdict: { kind: 'progress', reason: 'Running' }, step: { action: 'CreateJob', attempt: 1 } },
   ],
-  ['reads the Secrets before it starts', { secrets: undefined }, { step: { action: 'ReadPolicy' } }],
+  [
+    'reads the policy and the Secrets live before it starts',
+    { secrets: undefined },
+    { step: { action: 'ReadPolicy' } },
+  ],
   [
     'waits for a cluster that is not there',
     { cluster: undefined, spec: undefined },

@@ -2,6 +2,7 @@
 // Prepares the files of a backup Job and runs its program in a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobConfig } from '../../../src/backup/jobconfig.ts';
@@ -35,8 +36,9 @@ export interface JobSetup {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** As in the image; the one environment variable stands for its allocator. */
-const NODE_FLAGS = ['--expose-gc', '--max-semi-space-size=1'];
+/** As the image starts it; one variable of glibc's allocator stands for the image's own allocator. */
+const NODE_FLAGS =
+  readFileSync(join(import.meta.dirname, '../../../Dockerfile'), 'utf8').match(/(?<=")--[\w=-]+(?=")/g) ?? [];
 const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
 
 const CREATED = '2026-11-23T06:31:45Z';
