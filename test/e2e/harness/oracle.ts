@@ -117,7 +117,7 @@ export async function survives(
   const { acknowledged, attempted } = await recording.stop();
   const args = ['get', `recorder/${recording.id}/`, '--prefix', '--keys-only', `--consistency=${consistency}`];
   const { namespace = '', name } = object.metadata;
-  const text = await etcdctl(environment, { namespace, name }, [...args, '--command-timeout=5s'], members);
+  const text = await etcdctl(environment, { namespace, name }, [...args, '--command-timeout=30s'], members);
   const stored = text.split('\n').filter((line) => line.startsWith('recorder/')).length;
   // A write of unknown outcome may be there too.
   const sound = acknowledged > 0 && stored >= acknowledged && stored <= attempted;

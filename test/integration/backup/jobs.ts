@@ -2,11 +2,11 @@
 // Prepares the files of a backup Job and runs its program in a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobConfig } from '../../../src/backup/jobconfig.ts';
 import type { KeyParts } from '../../../src/backup/keys.ts';
+import { JOB_COMMAND, JOB_ENV } from '../../../src/backup/render/job.ts';
 import { decodeResult, type JobResult } from '../../../src/backup/result.ts';
 import type { TestEtcds, TestStore } from './processes.ts';
 
@@ -36,10 +36,8 @@ export interface JobSetup {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** As the image starts it; one variable of glibc's allocator stands for the image's own allocator. */
-const NODE_FLAGS =
-  readFileSync(join(import.meta.dirname, '../../../Dockerfile'), 'utf8').match(/(?<=")--[\w=-]+(?=")/g) ?? [];
-const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
+/** As in its pod. */
+const NODE_FLAGS = JOB_COMMAND.slice(1, -1);
 
 const CREATED = '2026-11-23T06:31:45Z';
 const CLUSTER_UID = '6b1f2c34-0d5e-4a6b-9c7d-8e9f0a1b2c3d';
@@ -95,7 +93,7 @@ export async function startJob(o: JobSetup, config = jobConfig(o)): Promise<Runn
   const program = join(import.meta.dirname, 'program.ts');
   const child = spawn(process.execPath, [...NODE_FLAGS, program, configFile, terminationFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, ...ALLOCATOR, ...o.env },
+    env: { PATH: process.env.PATH, ...JOB_ENV, ...o.env },
   });
   let log = '';
   const waiting: { text: string; resolve: () => void }[] = [];
