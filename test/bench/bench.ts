@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The place of all measurements: a namespace, an operator of its own that watches only that, and the measuring program.
 import { setTimeout as delay } from 'node:timers/promises';
-import { etcdClusters } from '../../src/api/resources.ts';
+import { etcdBackups, etcdClusters } from '../../src/api/resources.ts';
 import type { KubeObject } from '../../src/runtime/json.ts';
 import { type Pod, persistentVolumeClaims, pods, type Resource } from '../../src/runtime/resources.ts';
 import { bin, kubeconfigFile } from '../e2e/harness/files.ts';
@@ -78,9 +78,10 @@ export class Bench {
     await this.kube.close();
   }
 
-  /** Deletes all clusters of the namespace with their volumes, and waits until they are gone. */
+  /** Deletes all clusters of the namespace with their volumes and backups, and waits until they are gone. */
   async clear(): Promise<void> {
     const { kube, namespace } = this;
+    for (const { metadata } of await kube.list(etcdBackups, namespace)) await kube.delete(etcdBackups, metadata);
     for (const { metadata } of await kube.list(etcdClusters, namespace)) await kube.delete(etcdClusters, metadata);
     await until('the measured clusters are gone', {
       within: 180_000,
