@@ -213,6 +213,7 @@ export class ClusterController {
     if (forming) {
       const pauseMs = Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs));
       const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined);
+      if (soon) this.#deps.keys.pause();
       return { requeueAfterMs: soon ? pauseMs : TROUBLED_MS, gatherMs: pauseMs / 2 };
     }
     const healthy = o.quorum.read && o.members.every(isWell);

@@ -6,7 +6,7 @@ export type KeyBits = 2048 | 3072;
 
 const SIZES: readonly KeyBits[] = [2048, 3072];
 
-/** Quiet time, in milliseconds, before the pool spends processor time on its own account: members are starting then. */
+/** Quiet time, in milliseconds, before the pool spends processor time on its own account. */
 const QUIET_MS = 3_000;
 
 /** A new RSA private key, PKCS#8 PEM. Runs on the thread pool: 40 to 500 ms of another core, none of the event loop. */
@@ -28,14 +28,15 @@ export function generateKey(bits: KeyBits): Promise<string> {
 
 /**
  * Keys made in advance. `take` hands out a ready key at once, or generates one when none is ready: it never waits for
- * the pool. The pool refills one key at a time, and only when nobody has taken a key for three seconds.
+ * the pool. The pool refills one key at a time, and only when nobody has taken a key or asked for a `pause` for three
+ * seconds: members that start have the processor for themselves.
  */
 export class KeyPool {
   readonly #target: Readonly<Record<KeyBits, number>>;
   readonly #keys: Record<KeyBits, string[]> = { 2048: [], 3072: [] };
   readonly #quietMs: number;
   #timer: NodeJS.Timeout | undefined;
-  #taken = performance.now();
+  #disturbed = performance.now();
   #busy = false;
   #closed = false;
 
@@ -51,11 +52,21 @@ export class KeyPool {
     return this.#keys[bits].length;
   }
 
+  /** A key is being made on the pool's own account. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
   async take(bits: KeyBits): Promise<string> {
     const key = this.#keys[bits].shift();
-    this.#taken = performance.now();
-    this.#schedule();
+    this.pause();
     return key ?? (await generateKey(bits));
+  }
+
+  /** Begins the quiet time anew. */
+  pause(): void {
+    this.#disturbed = performance.now();
+    this.#schedule();
   }
 
   /** Stops refilling. Keys that are ready can still be taken. */
@@ -68,11 +79,10 @@ export class KeyPool {
     return SIZES.find((bits) => this.#keys[bits].length < this.#target[bits]);
   }
 
-  /** Waits for the end of the quiet time: a burst of takes has the cores for itself. */
   #schedule(): void {
     if (this.#closed || this.#missing() === undefined) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#refill(), Math.max(0, this.#taken + this.#quietMs - performance.now()));
+    this.#timer = setTimeout(() => this.#refill(), Math.max(0, this.#disturbed + this.#quietMs - performance.now()));
     this.#timer.unref();
   }
 
@@ -88,7 +98,7 @@ export class KeyPool {
     generateKey(bits)
       .then(
         (key) => void this.#keys[bits].push(key),
-        () => void (this.#taken = performance.now()),
+        () => void (this.#disturbed = performance.now()),
       )
       .finally(after)
       .catch(() => undefined);

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { assert, asyncProperty, constantFrom, string } from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAuthority, issueLeaf, type KeyCertificate, type LeafRequest } from './authority.ts';
 import { bundle, inspect } from './inspect.ts';
 import { generateKey, KeyPool } from './keys.ts';
@@ -281,5 +281,22 @@ describe('KeyPool', () => {
     expect(new Set([ready, made, large]).size).toBe(3);
     const sizes = [ready, made, large].map((k) => createPrivateKey(k).asymmetricKeyDetails?.modulusLength);
     expect(sizes).toEqual([2048, 2048, 3072]);
+  });
+
+  it('leaves the processor to others for as long as it is asked to pause', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      const pool = new KeyPool({ ready: { 2048: 1, 3072: 0 }, quietMs: 1_000 });
+      for (let i = 0; i < 5; i += 1) {
+        vi.advanceTimersByTime(900);
+        pool.pause();
+      }
+      expect(pool.busy).toBe(false);
+      vi.advanceTimersByTime(1_000);
+      expect(pool.busy).toBe(true);
+      pool.close();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
