@@ -16,6 +16,7 @@ import {
   type Outcome,
   type ReconcileContext,
   source,
+  statusOnly,
   type WatchedStore,
 } from '../runtime/manager.ts';
 import {
@@ -124,8 +125,8 @@ export class ClusterController {
       source(children.configMaps, owner),
       source(children.services, owner),
       source(children.claims, owner),
-      source(children.statefulSets, owner),
-      source(children.budgets, owner),
+      source(children.statefulSets, owner, statusOnly),
+      source(children.budgets, owner, statusOnly),
       source(children.networkPolicies, owner),
     ];
     manager.controller({

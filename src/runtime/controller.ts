@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One controller: turns changes of caches into keys, and runs its reconcile for each key until that succeeds.
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { within } from './deadline.ts';
@@ -45,15 +46,32 @@ export interface Source {
 /** Children change in bursts: one look after this many milliseconds sees what several looks would have seen in part. */
 const GATHER_MS = 50;
 
-/** `keys`: which keys of the controller an object concerns; asked for the object before and after a change. */
-export function source<T extends KubeObject>(store: WatchedStore<T>, keys: (object: T) => Key[]): Source {
+/**
+ * `keys`: which keys of the controller an object concerns; asked for the object before and after a change. `ignored`: the
+ * changes that nobody has to look at.
+ */
+export function source<T extends KubeObject>(
+  store: WatchedStore<T>,
+  keys: (object: T) => Key[],
+  ignored: (change: Change<T>) => boolean = () => false,
+): Source {
   return {
     keys: () => store.list().flatMap(keys),
     onKey: (listener) =>
-      store.onChange(({ before, after }) => {
+      store.onChange((change) => {
+        if (ignored(change)) return;
+        const { before, after } = change;
         for (const object of [before, after]) if (object !== undefined) for (const key of keys(object)) listener(key);
       }),
   };
+}
+
+/** A change of nothing but the status, whose kind counts the generations of its spec. */
+export function statusOnly<T extends KubeObject>({ before, after }: Change<T>): boolean {
+  if (before === undefined || after === undefined || after.metadata.generation === undefined) return false;
+  const { resourceVersion: _, ...was } = before.metadata;
+  const { resourceVersion: __, ...is } = after.metadata;
+  return isDeepStrictEqual(was, is);
 }
 
 export interface ControllerOptions {
@@ -168,14 +186,24 @@ export class Controller {
   async #reconcile(key: Key, attempt: number): Promise<number | undefined> {
     const { metrics, signal: ending } = this.#around;
     const reconcileId = randomBytes(4).toString('hex');
-    const log = this.#around.log.child({ controller: this.name, ...key, reconcileId });
+    // Made by the first line that is logged: most runs log none.
+    let made: Logger | undefined;
+    const log = (): Logger => (made ??= this.#around.log.child({ controller: this.name, ...key, reconcileId }));
     const started = performance.now();
     try {
       const ms = this.#o.timeoutMs ?? TIMEOUT_MS;
       const outcome = await within(ms, ending, async (signal) => {
         ending.throwIfAborted();
         const { known, refused } = this.#around;
-        const ctx = { signal, log, reconcileId, attempt, refused: refused(key.namespace) };
+        const ctx = {
+          signal,
+          reconcileId,
+          attempt,
+          refused: refused(key.namespace),
+          get log() {
+            return log();
+          },
+        };
         if (known(key.namespace)) return this.#o.reconcile(key, ctx);
         if (ctx.refused !== undefined) await this.#o.blind?.(key, ctx);
         return undefined;
@@ -188,7 +216,7 @@ export class Controller {
       return after;
     } catch (e) {
       metrics.reconciled(this.name, 'error', performance.now() - started);
-      if (!ending.aborted) this.#report(log, e, attempt);
+      if (!ending.aborted) this.#report(log(), e, attempt);
       throw e;
     }
   }

@@ -13,7 +13,7 @@ import { Reflector } from './reflector.ts';
 import type { Resource } from './resources.ts';
 import { ObjectStore } from './store.ts';
 
-export { type Key, type Outcome, type ReconcileContext, source, type WatchedStore } from './controller.ts';
+export { type Key, type Outcome, type ReconcileContext, source, statusOnly, type WatchedStore } from './controller.ts';
 
 export interface ManagerOptions {
   readonly client: KubeClient;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel says of the operator's process, read in its node.
+import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '../e2e/harness/until.ts';
 import { shell } from '../testbed/docker.ts';
 import type { Bench } from './bench.ts';
 
@@ -57,4 +59,24 @@ export async function readProcess({ node, pid }: OperatorProcess): Promise<Proce
     peakMb: megabytes('VmHWM'),
     allocatedMb: megabytes('RssAnon'),
   };
+}
+
+/** The operator makes spare keys when nothing has happened for three seconds; it is at rest when that is over as well. */
+const REST_SECONDS = 4;
+const REST_SHARE = 0.05;
+
+/** Waits until the operator has had nothing to do for a while, so that what is measured next has the processors for itself. */
+export async function operatorRests(operator: OperatorProcess): Promise<void> {
+  let before = await readProcess(operator);
+  let quiet = 0;
+  await until('the operator rests', {
+    within: 60_000,
+    read: () => delay(1_000).then(() => readProcess(operator)),
+    holds: (now) => {
+      const share = (now.cpuSeconds - before.cpuSeconds) / ((now.at - before.at) / 1000);
+      before = now;
+      quiet = share < REST_SHARE ? quiet + 1 : 0;
+      return quiet >= REST_SECONDS || `${(share * 100).toFixed(0)} % of a core`;
+    },
+  });
 }

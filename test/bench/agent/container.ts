@@ -18,7 +18,8 @@ const program = path.relative(ROOT, new URL('./main.ts', import.meta.url).pathna
 /** Changes with the code, so that the container of older code is made anew. */
 async function fingerprint(): Promise<string> {
   const files: string[] = [];
-  for await (const file of glob(['test/bench/agent/*.ts', 'src/etcd/*.ts'], { cwd: ROOT })) files.push(file);
+  for await (const file of glob(['test/bench/agent/*.ts', 'src/etcd/*.ts', 'src/runtime/lines.ts'], { cwd: ROOT }))
+    files.push(file);
   const hash = createHash('sha256');
   for (const file of files.toSorted()) hash.update(file).update(await readFile(path.join(ROOT, file)));
   return hash.digest('hex');

@@ -16,10 +16,12 @@ export async function judge(kube: KubeReader, spec: JudgeSpec): Promise<Judgemen
   const clients = new Map<string, MemberClient>();
   let tls: ClientTls | undefined;
   let missing = '';
+  const over = new AbortController();
   try {
+    const members = await kube.follow(spec.namespace, spec.name, over.signal);
     while (performance.now() < end) {
       tls ??= await kube.tls(spec.namespace, spec.secret);
-      const endpoints = await kube.endpoints(spec.namespace, spec.name);
+      const endpoints = members();
       if (tls === undefined) missing = `no Secret ${spec.secret}`;
       else if (endpoints.length < spec.members) missing = `${endpoints.length} of ${spec.members} pods have addresses`;
       else {
@@ -31,6 +33,7 @@ export async function judge(kube: KubeReader, spec: JudgeSpec): Promise<Judgemen
     }
     throw new Error(`${spec.name} did not work within ${spec.timeoutMs} ms: ${missing}`);
   } finally {
+    over.abort();
     for (const client of clients.values()) client.close();
   }
 }

@@ -3,6 +3,7 @@
 import { Agent, request } from 'undici';
 import { memberHost } from '../../../src/api/names.ts';
 import type { ClientTls, Endpoint } from '../../../src/etcd/types.ts';
+import { LineSplitter } from '../../../src/runtime/lines.ts';
 
 export interface Access {
   url: string;
@@ -11,8 +12,9 @@ export interface Access {
   key: Buffer;
 }
 
-interface PodList {
-  items: { metadata: { name: string; deletionTimestamp?: string }; status?: { podIP?: string } }[];
+interface Pod {
+  metadata: { name: string; deletionTimestamp?: string };
+  status?: { podIP?: string };
 }
 
 export class KubeReader {
@@ -24,16 +26,38 @@ export class KubeReader {
     this.#dispatcher = new Agent({ connect: { ca, cert, key }, keepAliveTimeout: 60_000 });
   }
 
-  /** Members of a cluster that have an address. */
+  /** Members of a cluster that have an address now. */
   async endpoints(namespace: string, name: string): Promise<Endpoint[]> {
-    const selector = encodeURIComponent(`etcd.quorate.dev/cluster=${name}`);
-    const list = await this.#get<PodList>(`/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`);
-    const members = new RegExp(`^${name}-[0-9]$`);
-    return (list?.items ?? []).flatMap(({ metadata, status }) =>
-      status?.podIP === undefined || metadata.deletionTimestamp !== undefined || !members.test(metadata.name)
-        ? []
-        : [{ name: metadata.name, host: status.podIP, serverName: memberHost(metadata.name, namespace) }],
-    );
+    const list = await this.#get<{ items: Pod[] }>(podsOf(namespace, name));
+    return (list?.items ?? []).flatMap((pod) => endpointOf(pod, namespace, name));
+  }
+
+  /**
+   * The same, kept up to date by a watch until the signal fires: asking again and again would load the API server that the
+   * measured pods wait for. What it returns throws when the watch has ended.
+   */
+  async follow(namespace: string, name: string, signal: AbortSignal): Promise<() => Endpoint[]> {
+    const path = `${podsOf(namespace, name)}&watch=true&timeoutSeconds=600`;
+    const { statusCode, body } = await request(`${this.#url}${path}`, { dispatcher: this.#dispatcher, signal });
+    if (statusCode !== 200) throw new Error(`${path}: ${statusCode} ${(await body.text()).slice(0, 200)}`);
+    const pods = new Map<string, Pod>();
+    let ended: Error | undefined;
+    const read = async (): Promise<never> => {
+      const lines = new LineSplitter();
+      for await (const chunk of body)
+        for (const line of lines.push(chunk)) {
+          const { type, object } = JSON.parse(line) as { type: string; object: Pod };
+          if (type === 'ERROR') throw new Error(line.slice(0, 200));
+          if (type === 'DELETED') pods.delete(object.metadata.name);
+          else pods.set(object.metadata.name, object);
+        }
+      throw new Error('it was closed');
+    };
+    read().catch((e: unknown) => (ended = new Error(`the watch on the pods of ${name} ended`, { cause: e })));
+    return () => {
+      if (ended !== undefined) throw ended;
+      return [...pods.values()].flatMap((pod) => endpointOf(pod, namespace, name));
+    };
   }
 
   /** Undefined while the Secret is not there. */
@@ -56,4 +80,13 @@ export class KubeReader {
     if (statusCode !== 200) throw new Error(`${path}: ${statusCode} ${text.slice(0, 200)}`);
     return JSON.parse(text) as T;
   }
+}
+
+const podsOf = (namespace: string, name: string): string =>
+  `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(`etcd.quorate.dev/cluster=${name}`)}`;
+
+function endpointOf({ metadata, status }: Pod, namespace: string, cluster: string): Endpoint[] {
+  if (status?.podIP === undefined || metadata.deletionTimestamp !== undefined) return [];
+  if (!new RegExp(`^${cluster}-[0-9]$`).test(metadata.name)) return [];
+  return [{ name: metadata.name, host: status.podIP, serverName: memberHost(metadata.name, namespace) }];
 }

@@ -4,6 +4,7 @@ import { loadavg } from 'node:os';
 import type { Bench } from '../bench.ts';
 import { judgeSecret, type Prepared, prepareCluster, prepareFloor } from '../clusters.ts';
 import { against, type Figure } from '../figures.ts';
+import { findOperator, operatorRests } from '../process.ts';
 import { Timeline } from '../timeline.ts';
 
 type Members = 1 | 3 | 5 | 7;
@@ -50,10 +51,12 @@ interface Case {
 
 async function measure(bench: Bench, o: Case): Promise<Bootstrap> {
   const samples: Sample[] = [];
+  const operator = await findOperator(bench);
   for (let run = 0; run < o.runs; run += 1) {
     // Who begins changes from run to run, so that neither always finds what the other has warmed or worn.
     const order = run % 2 === 0 ? (['floor', 'ours'] as const) : (['ours', 'floor'] as const);
     for (const kind of order) {
+      await operatorRests(operator);
       const sample = await bench.alone(() => once(bench, kind, o));
       samples.push(sample);
       const available = sample.available === undefined ? '' : `, Available ${sample.available.toFixed(2)} s`;
