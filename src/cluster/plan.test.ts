@@ -10,6 +10,7 @@ import { formationOf, type Identity } from './identity.ts';
 import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
 import { plan } from './plan.ts';
 import { renderMemberFiles } from './render/memberfile.ts';
+import { renderBudget } from './render/policies.ts';
 import { renderClaims, renderStatefulSet } from './render/statefulset.ts';
 
 const now = new Date('2026-11-23T10:00:00Z');
@@ -68,6 +69,12 @@ const pod = (i: number, genesis = identity.genesis, uri = ''): Pod => ({
   },
   status: { podIP: `198.18.64.${i}` },
 });
+
+const noBudget: ChildState = {
+  child: renderBudget(cluster, identity)[0] as ChildState['child'],
+  live: undefined,
+  foreign: undefined,
+};
 
 const same = (child: ChildState['child']): ChildState => ({ child, live: child.desired, foreign: undefined });
 
@@ -401,6 +408,18 @@ const rows: Row[] = [
     sentence: 'pods of an earlier attempt go before the new one starts',
     seen: observed({ phase: 'Open', pods: [pod(0, 'ffff')] }),
     action: 'DeletePods',
+  },
+  {
+    sentence: 'a disruption budget waits until there are members to protect',
+    seen: observed({ phase: 'Open', children: [...observed({ phase: 'Open' }).children, noBudget] }),
+    action: 'RecordIdentity',
+    reason: 'Sealing',
+  },
+  {
+    sentence: 'a disruption budget is made as soon as the members are sealed',
+    seen: observed({ phase: 'Sealing', children: [...observed({ phase: 'Sealing' }).children, noBudget] }),
+    action: 'PutChildren',
+    reason: 'ChildrenCreated',
   },
   {
     sentence: 'members that have not all started are waited for',
