@@ -4,8 +4,10 @@ import { expect, it } from 'vitest';
 import { statusOnly } from './controller.ts';
 import type { KubeObject } from './json.ts';
 
-const of = (metadata: object, rest: object = {}): KubeObject =>
-  ({ metadata: { name: 'orders', uid: 'u', generation: 3, labels: { a: 'b' }, ...metadata }, ...rest }) as KubeObject;
+const of = (metadata: object, rest: object = {}): KubeObject => ({
+  metadata: { name: 'orders', uid: 'u', generation: 3, labels: { a: 'b' }, ...metadata },
+  ...rest,
+});
 
 const before = of({ resourceVersion: '7' }, { status: { replicas: 2 } });
 

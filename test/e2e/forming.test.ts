@@ -7,10 +7,10 @@ import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 2, proxy: true });
+const suite = useOperator({ namespaces: 3, proxy: true });
 
 describe.concurrent('a cluster that is not formed yet', () => {
-  test('that is to have fewer members leaves no Service and no budget of the others behind', async () => {
+  test('that is to have fewer members leaves no Service of the others behind', async () => {
     const namespace = suite.namespaces[0] ?? '';
     const greedy = { resources: { requests: { cpu: '900', memory: '64Mi' } } };
     const object = cluster(namespace, 'shrunk', { replicas: 3, pods: greedy });
@@ -30,6 +30,28 @@ describe.concurrent('a cluster that is not formed yet', () => {
       'shrunk-client',
       'shrunk-members',
     ]);
+    await suite.dismiss(object);
+  });
+
+  test('that is to be a single member while it is sealed is formed anew and leaves no budget behind', async () => {
+    const namespace = suite.namespaces[2] ?? '';
+    const object = cluster(namespace, 'single', { replicas: 3 });
+    const untold = await suite.proxy.rule(
+      { verb: 'patch', namespace, resource: 'pods' },
+      { kind: 'status', code: 503 },
+    );
+    await suite.kube.create(etcdClusters, object);
+    await until('its members are sealed, and nobody can tell the kubelets', {
+      within: 60_000,
+      read: async () => ({
+        struck: (await untold.state()).hits,
+        budgets: await suite.kube.list(podDisruptionBudgets, namespace),
+      }),
+      holds: ({ struck, budgets }) => struck > 0 && budgets.length === 1,
+    });
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { replicas: 1 } });
+    await untold.remove();
+    await waitAvailable(suite.kube, namespace, 'single', 120_000);
     expect(await suite.kube.list(podDisruptionBudgets, namespace)).toEqual([]);
     await suite.dismiss(object);
   });
