@@ -416,6 +416,18 @@ const rows: Row[] = [
     reason: 'Sealing',
   },
   {
+    sentence: 'a disruption budget of an earlier attempt that somebody edited is put back all the same',
+    seen: observed({
+      phase: 'Open',
+      children: [
+        ...observed({ phase: 'Open' }).children,
+        { ...noBudget, live: { ...noBudget.child.desired, spec: { minAvailable: 0 } } as KubeObject },
+      ],
+    }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
+  },
+  {
     sentence: 'a disruption budget is made as soon as the members are sealed',
     seen: observed({ phase: 'Sealing', children: [...observed({ phase: 'Sealing' }).children, noBudget] }),
     action: 'PutChildren',

@@ -32,7 +32,8 @@ export function wantsWrite(o: Observed, c: ChildState): boolean {
   // A claim of a formed cluster is data: a new one in its place would only hide that the data is gone.
   if (isClaim(c) && o.identity?.phase === 'Formed' && !isMarked(c)) return false;
   // Nothing can be disrupted yet, and Kubernetes complains in an Event of a budget without pods.
-  if (c.child.resource.kind === 'PodDisruptionBudget' && o.identity?.phase === 'Open') return false;
+  const early = o.identity?.phase === 'Open' && c.live === undefined;
+  if (early && c.child.resource.kind === 'PodDisruptionBudget') return false;
   return childDrift(c) !== undefined;
 }
 
