@@ -184,7 +184,11 @@ const STEPS = {
   ChildrenRemoved: r('Ready, Reconciling, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
   ClaimsMarked: r('Ready, Reconciling', 'The claims are told which data they hold.', 'Wait.'),
   ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),
-  MountsRefreshed: r('Ready, Reconciling', 'The kubelets are asked to show the members their new files.', 'Wait.'),
+  KubeletsNudged: r(
+    'Ready, Reconciling',
+    'The kubelets are asked to look at pods of members again: at new files, or at a pod that they have not begun with.',
+    'Wait.',
+  ),
   PodsMissing: r('Ready, Reconciling', 'A pod is missing: the StatefulSet controller is asked to look again.', 'Wait.'),
   PodsReplaced: r('Ready, Reconciling', 'Pods that still have old files are made again.', 'Wait.'),
   StatefulSetReplaced: r(

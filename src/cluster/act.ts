@@ -60,8 +60,8 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
     case 'PutChildren':
       await all(step.children.map((c) => putChild(deps, c, signal)));
       return;
-    case 'RefreshMounts':
-      await all(step.pods.map((p) => refreshMounts(deps, p, step.value, signal)));
+    case 'NudgeKubelets':
+      await all(step.pods.map((p) => nudgeKubelet(deps, p, step.value, signal)));
       return;
     case 'DeletePods':
       await all(step.pods.map((p) => deleteStalePod(deps, o.cluster, p, signal)));
@@ -190,7 +190,7 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   }
 }
 
-async function refreshMounts(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
+async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
   const { name, uid } = pod.metadata;
   const namespace = pod.metadata.namespace as string;
   const patch = { metadata: { uid, annotations: { [ANNOTATIONS.files]: value } } };

@@ -6,6 +6,7 @@ import type { Secret } from '../../runtime/resources.ts';
 import { createAuthority, type KeyCertificate } from '../../tls/authority.ts';
 import { generateKey } from '../../tls/keys.ts';
 import { certificateFacts } from '../certificates.ts';
+import { broken, expectPlan, observed, type Row } from '../fixtures.ts';
 import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, renderAuthoritySecret, type Side } from '../render/certificates.ts';
 import { authorityRule, certificateRule } from './certificates.ts';
@@ -73,4 +74,28 @@ describe('an authority that no record names', () => {
     expect(authorityRule(o)?.finding?.reason).toBe('AuthorityLost');
     expect(certificateRule(o)?.step).toMatchObject({ action: 'WriteSecrets', reason: 'CertificatesIssued' });
   });
+});
+
+const rows: Row[] = [
+  {
+    sentence: 'a lost authority is never minted again',
+    seen: observed({
+      authorities: observed().authorities.map((a) =>
+        a.side === 'peer' ? { ...a, secret: undefined, fingerprint: undefined } : a,
+      ),
+    }),
+    finding: 'AuthorityLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a swapped authority is not used',
+    seen: observed({ authorities: observed().authorities.map((a) => ({ ...a, fingerprint: 'X' })), secrets: [broken] }),
+    finding: 'AuthorityReplaced',
+    kind: 'blocked',
+  },
+  { sentence: 'a missing leaf is issued', seen: observed({ secrets: [broken] }), action: 'WriteSecrets' },
+];
+
+describe('a certificate', () => {
+  it.each(rows)('$sentence', expectPlan);
 });

@@ -10,6 +10,12 @@ import type { Ruling, Step } from './rule.ts';
 /** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
 const NUDGE_AGAIN_MS = 1500;
 
+/**
+ * A kubelet begins with a pod within moments. One that asks for its objects before the API server has seen the binding is
+ * refused, and asks again only after several seconds unless the pod changes. The time of a binding has whole seconds.
+ */
+const BEGIN_MS = 2_000;
+
 /** While nothing is formed, pods of an earlier attempt go: their files name another genesis. */
 export function stalePodRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
@@ -77,11 +83,21 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
   metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
 });
 
-/** Right after the sealed files are written, before anybody is asked: each kubelet is told of them once. */
+/** Right after the sealed files are written, before anybody is asked, each kubelet is told of them once; earlier, of a pod that it has not begun. */
 export function nudgeRule(o: Observed): Ruling | undefined {
-  if (o.identity?.phase !== 'Sealing') return undefined;
-  const untold = o.pods.filter((p) => p.metadata.deletionTimestamp === undefined && toldOf(o, p) === undefined);
+  if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
+  const sealed = o.identity.phase === 'Sealing';
+  const untold = o.pods.filter(
+    (p) =>
+      p.metadata.deletionTimestamp === undefined && toldOf(o, p) === undefined && (sealed || isOverlooked(p, o.now)),
+  );
   return untold.length === 0 ? undefined : { step: nudge(o, untold) };
+}
+
+function isOverlooked({ status }: Pod, now: Date): boolean {
+  const bound = status?.conditions?.find((c) => c.type === 'PodScheduled' && c.status === 'True');
+  if (bound === undefined || status?.startTime !== undefined) return false;
+  return now.getTime() - Date.parse(bound.lastTransitionTime ?? '') > BEGIN_MS;
 }
 
 function refresh(o: Observed, unproven: readonly string[]): Ruling {
@@ -102,11 +118,12 @@ function toldOf(o: Observed, pod: Pod): number | undefined {
   return told === filesHash(o) ? Number(at) : undefined;
 }
 
-/** A change of the pod makes the kubelet look at its volumes at once instead of within a minute. */
+/** A change of the pod makes the kubelet look at it and its volumes at once instead of within a minute. */
 function nudge(o: Observed, due: readonly Pod[]): Step {
   const value = `${filesHash(o)}@${o.now.getTime()}`;
-  const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} that the files are sealed`;
-  return { action: 'RefreshMounts', pods: due, value, reason: 'MountsRefreshed', message };
+  const what = o.identity?.phase === 'Sealing' ? 'that the files are sealed' : 'to begin';
+  const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} ${what}`;
+  return { action: 'NudgeKubelets', pods: due, value, reason: 'KubeletsNudged', message };
 }
 
 /** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Test data: what is seen of a cluster in which everything is as it should be, and parts of it that are not.
+import { expect } from 'vitest';
+import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
+import { ANNOTATIONS, LABELS } from '../api/names.ts';
+import type { MemberStatus } from '../etcd/types.ts';
+import type { PersistentVolumeClaim, Pod } from '../runtime/resources.ts';
+import { formationOf, type Identity } from './identity.ts';
+import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
+import { plan } from './plan.ts';
+import { renderMemberFiles } from './render/memberfile.ts';
+import { renderClaims, renderStatefulSet } from './render/statefulset.ts';
+
+export const now = new Date('2026-11-23T10:00:00Z');
+
+export const spec = {
+  replicas: 3,
+  version: '3.6.16',
+  image: { repository: 'gcr.io/etcd-development/etcd', pullPolicy: 'IfNotPresent', pullSecrets: [] },
+  storage: { size: '1Gi', accessMode: 'ReadWriteOnce', retentionPolicy: { whenDeleted: 'Retain' } },
+  tls: { clientCertificates: [{ name: 'app' }] },
+  etcd: {
+    quota: '256Mi',
+    maxRequestBytes: '1536Ki',
+    autoCompaction: { mode: 'Periodic', retention: '5m' },
+    heartbeatInterval: '100ms',
+    electionTimeout: '1s',
+    snapshotCount: 10000,
+  }, // prettier-ignore
+  pods: { resources: {} },
+  service: { type: 'ClusterIP', annotations: {} },
+  networkPolicy: { enabled: true },
+  paused: false,
+} as unknown as EffectiveCluster;
+
+export const cluster = {
+  metadata: { name: 'orders', namespace: 'shop', uid: 'u1', resourceVersion: '5', generation: 1 },
+  spec: {},
+} as unknown as EtcdCluster;
+
+export const identity: Identity = {
+  genesis: '00112233aabbccdd',
+  phase: 'Formed',
+  members: [0, 1, 2].map((i) => ({ name: `orders-${i}`, incarnation: `0000000${i}` })),
+  formation: formationOf(spec),
+  authorities: { peer: 'P', client: 'C' },
+};
+
+const status = (i: number): MemberStatus =>
+  ({
+    clusterId: 'c1',
+    memberId: `m${i}`,
+    leaderId: 'm0',
+    isLearner: false,
+    dbSize: 1,
+    dbSizeInUse: 1,
+    errors: [],
+  }) as unknown as MemberStatus;
+
+/** Told of these files just now, as soon as they are sealed. */
+export const pod = (i: number, genesis = identity.genesis, uri = ''): Pod => ({
+  metadata: {
+    name: `orders-${i}`,
+    namespace: 'shop',
+    uid: `p${i}`,
+    annotations: { [ANNOTATIONS.genesis]: genesis, [ANNOTATIONS.files]: `${uri.slice(-16)}@${now.getTime()}` },
+  },
+  status: { podIP: `198.18.64.${i}` },
+});
+
+export const same = (child: ChildState['child']): ChildState => ({ child, live: child.desired, foreign: undefined });
+
+/** A cluster in which everything is as it should be; a row changes one thing. */
+export function observed(over: Partial<Observed> & { phase?: Identity['phase'] } = {}): Observed {
+  const { phase, ...rest } = over;
+  const id: Identity | undefined = 'identity' in over ? over.identity : { ...identity, phase: phase ?? 'Formed' };
+  const files = id === undefined ? undefined : renderMemberFiles(id, 'shop');
+  const members: MemberView[] = [0, 1, 2].map((i) => ({
+    name: `orders-${i}`,
+    pod: pod(i),
+    started: true,
+    servedFiles: files?.uri,
+    status: status(i),
+    error: undefined,
+  })); // prettier-ignore
+  const claims = id === undefined ? [] : renderClaims(cluster, id);
+  const marked = claims.map((c) => ({
+    ...same(c),
+    live: {
+      ...c.desired,
+      metadata: {
+        ...c.desired.metadata,
+        annotations: { ...c.desired.metadata.annotations, [ANNOTATIONS.formed]: 'true' },
+      },
+    },
+  }));
+  return {
+    now,
+    cluster,
+    spec,
+    config: { metadata: { name: 'orders-config', resourceVersion: '7' } },
+    configForeign: undefined,
+    identity: id,
+    identityProblem: undefined,
+    recovered: undefined,
+    files,
+    authorities: [
+      {
+        side: 'peer',
+        secret: { metadata: { name: 'a' } },
+        foreign: undefined,
+        fingerprint: 'P',
+        cert: 'x',
+        problem: undefined,
+      },
+      {
+        side: 'client',
+        secret: { metadata: { name: 'b' } },
+        foreign: undefined,
+        fingerprint: 'C',
+        cert: 'x',
+        problem: undefined,
+      },
+    ],
+    secrets: [],
+    children: id === undefined ? [] : [...marked, same(renderStatefulSet(cluster, id))],
+    obsolete: [],
+    claims: [],
+    pods: [0, 1, 2].map((i) => pod(i, identity.genesis, files?.uri)),
+    podsRefused: undefined,
+    members,
+    quorum: {
+      read: true,
+      clusterId: 'c1',
+      error: undefined,
+      members: [0, 1, 2].map((i) => ({
+        id: `m${i}`,
+        name: `orders-${i}`,
+        peerUrls: [],
+        clientUrls: [],
+        isLearner: false,
+      })),
+    },
+    ...rest,
+  }; // prettier-ignore
+}
+
+/** Started never, or again after these last words. */
+export const down = (i: number, message?: string): MemberView => ({
+  name: `orders-${i}`,
+  started: false,
+  servedFiles: undefined,
+  status: undefined,
+  error: 'refused',
+  pod:
+    message === undefined
+      ? pod(i)
+      : ({ ...pod(i), status: { containerStatuses: [{ lastState: { terminated: { message } } }] } } as unknown as Pod),
+}); // prettier-ignore
+
+export const members = (...views: MemberView[]): MemberView[] =>
+  observed().members.map((m) => views.find((v) => v.name === m.name) ?? m);
+
+export const broken: SecretState = {
+  need: { name: 'orders-tls-server', side: 'client', leaves: [], extra: {} },
+  secret: undefined,
+  foreign: undefined,
+  problem: 'missing',
+  notAfter: undefined,
+}; // prettier-ignore
+
+export const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolumeClaim => ({
+  metadata: {
+    name: `data-orders-${i}`,
+    namespace: 'shop',
+    labels: { [LABELS.cluster]: 'orders' },
+    annotations: {
+      [ANNOTATIONS.genesis]: genesis,
+      [ANNOTATIONS.incarnation]: '0000000a',
+      [ANNOTATIONS.formed]: String(formed),
+    },
+  },
+  spec: { storageClassName: 'gone', resources: { requests: { storage: '1Gi' } } },
+  status: { phase: 'Pending' },
+}); // prettier-ignore
+
+export interface Row {
+  sentence: string;
+  seen: Observed;
+  action?: string;
+  reason?: string;
+  finding?: string;
+  kind?: string;
+}
+
+/** Every object as it should be, but the claims not yet marked as holding a formed cluster. */
+export const unmarked = (phase: Identity['phase']): ChildState[] => [
+  ...renderClaims(cluster, { ...identity, phase }).map(same),
+  same(renderStatefulSet(cluster, { ...identity, phase })),
+];
+
+/** Row by row: the one thing that is done next, or what is said when nothing is. */
+export function expectPlan({ seen, action, reason, finding, kind }: Row): void {
+  const { step, findings } = plan(seen);
+  expect(step?.action).toBe(action);
+  if (reason !== undefined) expect(step?.reason).toBe(reason);
+  expect(findings[0]?.reason).toBe(finding);
+  expect(findings[0]?.kind).toBe(kind);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects of a cluster: made, put back, made anew only while nothing is lost by it.
+import { describe, it } from 'vitest';
+import { ANNOTATIONS } from '../../api/names.ts';
+import type { KubeObject } from '../../runtime/json.ts';
+import { secrets } from '../../runtime/resources.ts';
+import {
+  broken,
+  claimOf,
+  cluster,
+  expectPlan,
+  identity,
+  now,
+  observed,
+  pod,
+  type Row,
+  same,
+  spec,
+  unmarked,
+} from '../fixtures.ts';
+import { formationOf, type Identity } from '../identity.ts';
+import type { ChildState } from '../observed.ts';
+import { renderBudget } from '../render/policies.ts';
+import { renderStatefulSet } from '../render/statefulset.ts';
+
+const noBudget: ChildState = {
+  child: renderBudget(cluster, identity)[0] as ChildState['child'],
+  live: undefined,
+  foreign: undefined,
+};
+
+const missing = { ...same(renderStatefulSet(cluster, identity)), live: undefined };
+
+const unformed = ({ metadata }: KubeObject): Record<string, string> => {
+  const { [ANNOTATIONS.formed]: _, ...rest } = metadata.annotations ?? {};
+  return rest;
+};
+
+/** As made that many seconds ago. */
+const madeAt = (c: ChildState, seconds: number): ChildState => {
+  const creationTimestamp = new Date(now.getTime() - seconds * 1000).toISOString();
+  const { live } = c;
+  return live === undefined ? c : { ...c, live: { ...live, metadata: { ...live.metadata, creationTimestamp } } };
+};
+
+/** The child of this name without what tells whose data it holds. */
+const bare = (c: ChildState, name: string): ChildState =>
+  c.live?.metadata.name === name ? { ...c, live: { ...c.live, metadata: { ...c.live.metadata, annotations: {} } } } : c;
+
+const otherStorage = (storageClassName: string): Identity => ({
+  ...identity,
+  formation: formationOf({ ...spec, storage: { ...spec.storage, storageClassName } }),
+});
+
+const rows: Row[] = [
+  {
+    sentence: 'a StatefulSet deleted by hand is put back',
+    seen: observed({ children: [...observed().children.slice(0, 3), missing] }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'for a pod that is missing the StatefulSet controller is asked to look again',
+    seen: observed({ pods: [pod(0), pod(2)], children: observed().children.map((c) => madeAt(c, 6)) }),
+    action: 'NudgeStatefulSet',
+  },
+  {
+    sentence: 'but not at once',
+    seen: observed({ pods: [pod(0), pod(2)], children: observed().children.map((c) => madeAt(c, 4)) }),
+  },
+  {
+    sentence: 'the StatefulSet is not made before the certificates exist',
+    seen: observed({ phase: 'Open', secrets: [broken], children: [missing] }),
+    action: 'WriteSecrets',
+  },
+  {
+    sentence: 'a claim of a formed cluster that is gone is not made anew',
+    seen: observed({
+      children: observed().children.map((c) =>
+        c.child.desired.metadata.name === 'data-orders-1' ? { ...c, live: undefined } : c,
+      ),
+    }),
+    finding: 'ClaimLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'the mark that a claim holds a formed cluster is put back when somebody takes it off',
+    seen: observed({
+      children: observed().children.map((c) => ({
+        ...c,
+        live: c.live && { ...c.live, metadata: { ...c.live.metadata, annotations: unformed(c.live) } },
+      })),
+    }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'an empty claim that the StatefulSet controller made in place of a lost one is not taken for the data',
+    seen: observed({ children: observed().children.map((c) => bare(c, 'data-orders-1')) }),
+    finding: 'ClaimLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'while nothing is formed, a claim that the StatefulSet controller made first is as good as ours',
+    seen: observed({ phase: 'Open', children: unmarked('Open').map((c) => bare(c, 'data-orders-1')) }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'a StatefulSet whose template of claims is outdated is made again, before the claims',
+    seen: observed({
+      phase: 'Open',
+      children: unmarked('Open').map((c) =>
+        c.child.resource.kind === 'StatefulSet'
+          ? { ...c, live: renderStatefulSet(cluster, otherStorage('nope')).desired }
+          : { ...c, live: undefined },
+      ),
+      claims: [claimOf('feed', false)],
+    }),
+    action: 'ReplaceStatefulSet',
+  },
+  {
+    sentence: 'an unbound claim of an earlier attempt is made again, whatever it asks for',
+    seen: observed({ phase: 'Open', claims: [claimOf('feed', false)] }),
+    action: 'ReplaceClaims',
+  },
+  {
+    sentence: 'an unbound claim of an unfinished formation follows a corrected StorageClass',
+    seen: observed({
+      phase: 'Open',
+      spec: { ...spec, storage: { ...spec.storage, storageClassName: 'fast' } },
+      identity: {
+        ...identity,
+        phase: 'Open',
+        formation: formationOf({ ...spec, storage: { ...spec.storage, storageClassName: 'fast' } }),
+      },
+      claims: [claimOf(identity.genesis, false)],
+    }),
+    action: 'ReplaceClaims',
+  },
+  {
+    sentence: 'a claim that holds a formed cluster is never deleted',
+    seen: observed({ claims: [claimOf(identity.genesis, true)] }),
+  },
+  {
+    sentence: 'a disruption budget waits until there are members to protect',
+    seen: observed({ phase: 'Open', children: [...observed({ phase: 'Open' }).children, noBudget] }),
+    action: 'RecordIdentity',
+    reason: 'Sealing',
+  },
+  {
+    sentence: 'a disruption budget of an earlier attempt that somebody edited is put back all the same',
+    seen: observed({
+      phase: 'Open',
+      children: [
+        ...observed({ phase: 'Open' }).children,
+        { ...noBudget, live: { ...noBudget.child.desired, spec: { minAvailable: 0 } } as KubeObject },
+      ],
+    }),
+    action: 'PutChildren',
+    reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'a disruption budget is made as soon as the members are sealed',
+    seen: observed({ phase: 'Sealing', children: [...observed({ phase: 'Sealing' }).children, noBudget] }),
+    action: 'PutChildren',
+    reason: 'ChildrenCreated',
+  },
+  {
+    sentence: 'what the spec asks for no longer is removed',
+    seen: observed({ obsolete: [{ resource: secrets, name: 'orders-client-old' }] }),
+    action: 'DeleteObsolete',
+  },
+];
+
+describe('an object', () => {
+  it.each(rows)('$sentence', expectPlan);
+});
