@@ -124,17 +124,19 @@ async function ensureArchive(progress: Progress): Promise<string> {
   return file;
 }
 
-/** Name of the base image; its tag is the hash of its files. The engine must run. */
+/** Name of the base image; its tag is the hash of its files and settings. The engine must run. */
 export async function ensureBase(progress: Progress): Promise<string> {
   const archive = await ensureArchive(progress);
+  const env = `ENV LD_PRELOAD=${allocator}`;
   const reference = `quorate-base:${createHash('sha256')
     .update(await readFile(archive))
+    .update(env)
     .digest('hex')
     .slice(0, 16)}`;
   const known = await run('docker', ['image', 'inspect', reference], { allowFailure: true });
   if (known.status !== 0) {
     await progress.step(`import ${reference}`, () =>
-      run('docker', ['import', '--change', `ENV LD_PRELOAD=${allocator}`, archive, reference], { timeoutMs: 120_000 }),
+      run('docker', ['import', '--change', env, archive, reference], { timeoutMs: 120_000 }),
     );
   }
   return reference;

@@ -2,7 +2,7 @@
 // Every reason that a condition or an Event of ours can carry: when it is set, and what a person does about it.
 
 export interface ReasonDoc {
-  /** Condition types, or Event. */
+  /** Condition types, Event, or log: as `reason` of a line. */
   readonly on: string;
   readonly when: string;
   /** Empty where there is nothing to do. */
@@ -59,6 +59,11 @@ const MEMBERS = {
     'Ready, Stalled',
     'A member exits at every start.',
     "The message holds its last words; the pod's log has more.",
+  ),
+  PodStuck: r(
+    'Ready, Stalled',
+    'A pod has a node, but for a minute no container has been created.',
+    'Look at the Events of the pod: a volume that does not attach, a network, a node that does not answer.',
   ),
   MemberDataLost: r(
     'Ready, Stalled',
@@ -167,12 +172,12 @@ const TLS = {
 };
 
 const STEPS = {
-  AuthoritiesIssued: r('Ready, Reconciling', 'The certificate authorities are being made.', 'Wait.'),
+  AuthoritiesIssued: r('log', 'The certificate authorities are being made.', 'Wait.'),
   AuthoritiesRecorded: r('Ready, Reconciling', 'The record of the cluster learns its authorities.', 'Wait.'),
-  CertificatesIssued: r('Ready, Reconciling', 'Certificates are being made.', 'Wait.'),
-  ChildrenCreated: r('Ready, Reconciling', 'Objects of the cluster are being made.', 'Wait.'),
+  CertificatesIssued: r('log, Event', 'Certificates are being made.', 'Wait.'),
+  ChildrenCreated: r('log', 'Objects of the cluster are being made.', 'Wait.'),
   ChildrenRestored: r(
-    'Ready, Reconciling, Event',
+    'log, Event',
     'Somebody deleted or edited objects of the cluster; they are put back.',
     'Find out who: two tools on one object fight for ever.',
   ),
@@ -181,22 +186,22 @@ const STEPS = {
     'What the operator writes is changed back at once.',
     'Find out who: most often an admission policy that rewrites images or labels; exempt the objects of the cluster.',
   ),
-  ChildrenRemoved: r('Ready, Reconciling, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
-  ClaimsMarked: r('Ready, Reconciling', 'The claims are told which data they hold.', 'Wait.'),
-  ClaimsReplaced: r('Ready, Reconciling, Event', 'Claims that never held data are made again.', 'Wait.'),
+  ChildrenRemoved: r('log, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
+  ClaimsMarked: r('log', 'The claims are told which data they hold.', 'Wait.'),
+  ClaimsReplaced: r('log, Event', 'Claims that never held data are made again.', 'Wait.'),
   KubeletsNudged: r(
-    'Ready, Reconciling',
+    'log',
     'The kubelets are asked to look at pods of members again: at new files, or at a pod that they have not begun with.',
     'Wait.',
   ),
-  PodsMissing: r('Ready, Reconciling', 'A pod is missing: the StatefulSet controller is asked to look again.', 'Wait.'),
-  PodsReplaced: r('Ready, Reconciling', 'Pods that still have old files are made again.', 'Wait.'),
+  PodsMissing: r('log', 'A pod is missing: the StatefulSet controller is asked to look again.', 'Wait.'),
+  PodsReplaced: r('log', 'Pods that still have old files are made again.', 'Wait.'),
   StatefulSetReplaced: r(
-    'Ready, Reconciling, Event',
+    'log, Event',
     'A part of the StatefulSet that cannot be edited was to change: it is made again around its pods.',
     'Wait.',
   ),
-  Formed: r('Ready, Reconciling, Event', 'From now on no member starts without its data.', 'Wait.'),
+  Formed: r('log, Event', 'From now on no member starts without its data.', 'Wait.'),
 };
 
 /** Of an EtcdBackup; reasons of failure are in the backup's own table of remedies. */

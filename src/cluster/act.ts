@@ -93,7 +93,7 @@ async function recordIdentity(deps: ActorDeps, cluster: EtcdCluster, step: Of<'R
     data: encodeIdentity(step.identity),
   };
   if (step.replaces === undefined) {
-    await create(deps, configMaps, config, signal);
+    deps.own.note(configMaps, await create(deps, configMaps, config, signal));
     return;
   }
   const metadata = { ...config.metadata, resourceVersion: step.replaces, uid: undefined };
@@ -102,7 +102,7 @@ async function recordIdentity(deps: ActorDeps, cluster: EtcdCluster, step: Of<'R
 
 /**
  * POST, which never takes anything over. If the name is taken, or our own earlier POST had arrived after all, the object
- * that is there is remembered as it is, and the next pass judges whose it is.
+ * that is there is returned as it is: remember it, and the next pass judges whose it is.
  */
 async function create<T extends KubeObject>(
   deps: ActorDeps,
@@ -111,10 +111,10 @@ async function create<T extends KubeObject>(
   signal: AbortSignal,
 ): Promise<T> {
   try {
-    return deps.own.note(r, await deps.client.create(r, object, { signal }));
+    return await deps.client.create(r, object, { signal });
   } catch (e) {
     if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
-    return deps.own.note(r, await deps.client.get(r, object.metadata, { signal }));
+    return await deps.client.get(r, object.metadata, { signal });
   }
 }
 
@@ -169,7 +169,7 @@ function authorityOf(o: Observed, side: Side): KeyCertificate {
 async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Promise<void> {
   const { resource, desired, closed } = c.child;
   if (c.live === undefined) {
-    await create(deps, resource, desired, signal);
+    deps.own.note(resource, await create(deps, resource, desired, signal));
     return;
   }
   const { kind: _kind, apiVersion: _version, ...wanted } = desired;
@@ -198,6 +198,8 @@ async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: Ab
     deps.own.note(pods, await deps.client.patch(pods, { namespace, name }, patch, { signal }));
   } catch (e) {
     if (!(e instanceof KubeError && (e.code === 'NotFound' || e.code === 'Conflict'))) throw e;
+    // This pod is gone, or another has its name; the cache has yet to show it.
+    deps.own.noteGone(pods, pod);
   }
 }
 

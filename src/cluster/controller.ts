@@ -72,6 +72,9 @@ const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
 const STEADY_MS = 20_000;
 
+/** Members that have not started after this long wait for something: to look often does not help them, and disturbs others. */
+const SOON_MS = 60_000;
+
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;
 
@@ -213,7 +216,7 @@ export class ClusterController {
     // A look that took long says that the machine is busy: looking more often would only take from the members' share.
     if (forming) {
       const pauseMs = Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs));
-      const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined);
+      const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined && ageMs(p, o.now) < SOON_MS);
       if (soon) this.#deps.keys.pause();
       return { requeueAfterMs: soon ? pauseMs : TROUBLED_MS, gatherMs: pauseMs / 2 };
     }
@@ -290,5 +293,8 @@ export class ClusterController {
 const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
 
 const progress = (reason: string, message: string): Finding => ({ kind: 'progress', reason, message });
+
+const ageMs = ({ metadata }: KubeObject, now: Date): number =>
+  now.getTime() - Date.parse(metadata.creationTimestamp ?? '');
 
 const keyOf = (o: KubeObject, name: string): Key => ({ namespace: o.metadata.namespace as string, name });

@@ -43,7 +43,7 @@ const UNITS: Record<string, number> = {
   Ti: 2 ** 40,
   Pi: 2 ** 50,
   Ei: 2 ** 60,
-}; // prettier-ignore
+};
 
 /** The server rewrites quantities (`0.1` becomes `100m`, `1024Mi` becomes `1Gi`). */
 function sameQuantity(a: unknown, b: unknown): boolean {

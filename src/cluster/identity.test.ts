@@ -12,7 +12,7 @@ const wanted = {
   etcd: {},
   pods: {},
   storage: { size: '1Gi', accessMode: 'ReadWriteOnce' },
-} as unknown as Formation; // prettier-ignore
+} as unknown as Formation;
 
 const claim = (ordinal: number, genesis: string | undefined, formed = true, size = '1Gi'): PersistentVolumeClaim =>
   ({

@@ -82,7 +82,7 @@ export async function withEtcd(deps: ObserverDeps, o: Observed, signal: AbortSig
   return { ...o, ...etcd, podsRefused, now: new Date() };
 }
 
-/** Of what is nearly always remembered: asked for at once, each would open a connection, which costs more than it saves. */
+/** Few are not remembered once a cluster is formed; before, asked for at once, each would open a connection, which costs more than it saves. */
 async function inTurn<T, R>(list: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
   const answers: R[] = [];
   for (const item of list) answers.push(await ask(item));

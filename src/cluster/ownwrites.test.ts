@@ -8,13 +8,14 @@ import { OwnWrites } from './ownwrites.ts';
 const service = (uid: string, resourceVersion: string, deletionTimestamp?: string): Service => ({
   metadata: {
     namespace: 'shop',
-    name: 'orders',
+    name: 'orders-0',
+    labels: { [LABELS.cluster]: 'orders' },
     uid,
     resourceVersion,
     ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
   },
 });
-const ref = { namespace: 'shop', name: 'orders' };
+const ref = { namespace: 'shop', name: 'orders-0' };
 const [first, written, leaving] = [service('a', '5'), service('a', '7'), service('a', '9', '2026-11-23T00:00:00Z')];
 
 describe('own writes', () => {
@@ -88,9 +89,15 @@ describe('own writes', () => {
   });
 
   it('of a cluster that is gone are forgotten', () => {
-    own.note(services, { ...written, metadata: { ...written.metadata, labels: { [LABELS.cluster]: 'orders' } } });
+    own.note(services, written);
     own.forgetCluster('shop', 'orders');
     expect(seen(undefined)).toBeUndefined();
+  });
+
+  it('of a cluster that goes on are kept when one goes that is named as its object', () => {
+    own.note(services, written);
+    own.forgetCluster('shop', 'orders-0');
+    expect(seen(undefined)).toBeDefined();
   });
 
   it('hide what they deleted, and never its successor', () => {

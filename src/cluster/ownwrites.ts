@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Remembers what our own writes returned until the watch has caught up, so that no pass decides on a world without them.
 import { LABELS } from '../api/names.ts';
+import { etcdClusters } from '../api/resources.ts';
 import type { KubeObject, Ref } from '../runtime/json.ts';
 import type { Resource } from '../runtime/resources.ts';
 import type { Change } from '../runtime/store.ts';
@@ -25,7 +26,7 @@ export class OwnWrites {
   readonly #objects = new Map<string, Remembered>();
   /** UIDs of what we deleted, until when the watch may still show it. */
   readonly #deleted = new Map<string, number>();
-  /** UIDs of what the watch showed the end of, and the last version of each: our own write may be answered only then. */
+  /** UIDs of what the watch showed the end of, and the last version of each that it had shown: our own write may be answered only then. */
   readonly #ended = new Map<string, { readonly version: bigint; readonly until: number }>();
   readonly #now: () => number;
 
@@ -87,13 +88,13 @@ export class OwnWrites {
   /** Milliseconds until the watch is believed about a write of this cluster that it does not show; Infinity if there is none. */
   dueInMs(namespace: string, cluster: string): number {
     const now = this.#now();
-    const left = [...this.#objects.values()].filter(({ object }) => isOf(object, namespace, cluster));
-    return Math.min(...left.map(({ until }) => until + 1 - now).filter((ms) => ms > 0));
+    const left = [...this.#objects].filter((entry) => isOf(entry, namespace, cluster));
+    return Math.min(...left.map(([, { until }]) => until + 1 - now).filter((ms) => ms > 0));
   }
 
   /** Everything of a cluster that is gone. */
   forgetCluster(namespace: string, cluster: string): void {
-    for (const [key, { object }] of this.#objects) if (isOf(object, namespace, cluster)) this.#objects.delete(key);
+    for (const entry of this.#objects) if (isOf(entry, namespace, cluster)) this.#objects.delete(entry[0]);
   }
 
   forget<T extends KubeObject>(resource: Resource<T>, ref: Ref): void {
@@ -107,8 +108,10 @@ export class OwnWrites {
   }
 }
 
-const isOf = ({ metadata }: KubeObject, namespace: string, cluster: string): boolean =>
-  metadata.namespace === namespace && (metadata.labels?.[LABELS.cluster] === cluster || metadata.name === cluster);
-
 const keyOf = <T extends KubeObject>(r: Resource<T>, ref: Ref): string =>
   `${r.kind}/${ref.namespace ?? ''}/${ref.name}`;
+
+/** The cluster itself, or what it owns. */
+const isOf = ([key, { object }]: [string, Remembered], namespace: string, cluster: string): boolean =>
+  key === keyOf(etcdClusters, { namespace, name: cluster }) ||
+  (object.metadata.namespace === namespace && object.metadata.labels?.[LABELS.cluster] === cluster);

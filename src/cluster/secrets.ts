@@ -6,8 +6,8 @@ import { type Secret, secrets } from '../runtime/resources.ts';
 /** Two seconds less than five minutes, to put back what is found. */
 const MAX_AGE_MS = 298_000;
 
-/** Those that were written one after another are asked for together. */
-const TOGETHER_MS = 1_000;
+/** Those that grow old within this time of each other are asked for in the same pass. */
+const SAME_PASS_MS = 1_000;
 
 /** An absent Secret is about to be made by us, by a POST that takes nothing over: not asked for again at each step. */
 const ABSENT_MS = 1_000;
@@ -25,7 +25,7 @@ export class SecretReader {
   async read(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined> {
     const key = `${namespace}/${name}`;
     const known = this.#known.get(key);
-    if (known !== undefined && performance.now() - known.at < MAX_AGE_MS - TOGETHER_MS) return known.secret;
+    if (known !== undefined && performance.now() - known.at < MAX_AGE_MS - SAME_PASS_MS) return known.secret;
     if (performance.now() - (this.#absent.get(key) ?? -ABSENT_MS) < ABSENT_MS) return undefined;
     const secret = await this.#client.find(secrets, { namespace, name }, { signal });
     if (secret === undefined) {

@@ -171,7 +171,7 @@ const fields: [string, Partial<Observed>, object][] = [
     { ...away, ...before({ clusterId: 'c1' }) },
     { clusterId: 'c1', membersSummary: '1/3' },
   ],
-]; // prettier-ignore
+];
 
 describe('status', () => {
   it.each(fields)('%s', (_sentence, over, want) => {
@@ -271,7 +271,7 @@ const rows: Row[] = [
     [],
     { Paused: 'True Paused', Ready: 'True Ready' },
   ],
-]; // prettier-ignore
+];
 
 const saidOf = (status: EtcdClusterStatus, type: string): string | undefined => {
   const found = status.conditions.find((c) => c.type === type);

@@ -96,7 +96,7 @@ function blockedStatus(cluster: EtcdCluster, reason: string, message: string, no
     reason,
     message,
     observedGeneration: generation,
-  }); // prettier-ignore
+  });
   // Nobody looked at the members: what was said of them may not be true any more.
   const unseen = ['Available', 'MembersHealthy'];
   const kept = (cluster.status?.conditions ?? [])
@@ -118,7 +118,7 @@ function conditions(o: Observed, findings: readonly Finding[], backup: BackupSta
     reason,
     message,
     observedGeneration: generation,
-  }); // prettier-ignore
+  });
   const worst = findings[0];
   const advice = versionAdvice(o.identity?.formation.version ?? o.spec.version);
   const drafts: Draft[] = [];

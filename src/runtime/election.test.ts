@@ -107,7 +107,7 @@ const rows: [string, [number, Lease | undefined][], string][] = [
     ],
     'take',
   ],
-]; // prettier-ignore
+];
 
 describe('decide', () => {
   for (const [sentence, sightings, expected] of rows) {

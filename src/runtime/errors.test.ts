@@ -24,7 +24,7 @@ const answers: [string, number, string, string, string][] = [
   ['a load balancer without a server', 502, '<html>', 'Unavailable', 'retryable'],
   ['a body that is JSON but no object', 500, 'null', 'Unavailable', 'retryable'],
   ['a redirect', 307, '', 'Unknown', 'retryable'],
-]; // prettier-ignore
+];
 
 describe('errorOfResponse', () => {
   for (const [sentence, code, body, expected, kind] of answers) {

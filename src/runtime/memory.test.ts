@@ -60,6 +60,9 @@ test('a collection is thorough at first, after growth, and until it gives little
   expect(next(95, 92), 'compiled code').toBe(false);
   expect(next(96, 92)).toBe(false);
   expect(next(97, 92), 'more than 4 MB').toBe(true);
+  expect(next(92, 92), 'nothing more to give').toBe(true);
+  expect(next(88, 88), 'not thorough, but less is needed than before').toBe(false);
+  expect(next(93, 88), 'more than 4 MB again').toBe(true);
   stop.abort();
 });
 

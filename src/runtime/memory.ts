@@ -28,7 +28,7 @@ export function collectGarbage(signal: AbortSignal): void {
     gc({ type: 'major', execution: 'sync', flavor: thorough ? 'last-resort' : 'regular' });
     const after = process.memoryUsage.rss();
     // Where much was given back much was going on, and more of it will be garbage soon.
-    if (thorough) least = before - after > SLACK_BYTES ? 0 : after;
+    least = thorough ? (before - after > SLACK_BYTES ? 0 : after) : Math.min(least, after);
     schedule(Math.max(EVERY_MS, (performance.now() - began) / SHARE));
   };
   schedule(EVERY_MS);

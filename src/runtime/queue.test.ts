@@ -164,13 +164,13 @@ describe('work queue', () => {
         new Promise((r) => {
           release = () => r(undefined);
         }),
-    }); // prettier-ignore
+    });
     queue.add('a');
     queue.add('b');
     let stopped = false;
     const stopping = queue.stop().then(() => {
       stopped = true;
-    }); // prettier-ignore
+    });
     await settle();
     expect(stopped).toBe(false);
     release();

@@ -91,7 +91,7 @@ const rows: { sentence: string; act: (s: ObjectStore<KubeObject>) => void; told:
     },
     told: ['- → u9@1'],
   },
-]; // prettier-ignore
+];
 
 describe('object store', () => {
   for (const row of rows) {

@@ -108,7 +108,7 @@ const rows: [string, Position, Ending, Partial<Position>][] = [
     doubtful(20, error('Forbidden', 403)),
     { version: undefined, streaming: true },
   ],
-]; // prettier-ignore
+];
 
 describe('afterPass', () => {
   for (const [sentence, position, ending, expected] of rows) {

@@ -52,11 +52,6 @@ export class KeyPool {
     return this.#keys[bits].length;
   }
 
-  /** A key is being made on the pool's own account. */
-  get busy(): boolean {
-    return this.#busy;
-  }
-
   async take(bits: KeyBits): Promise<string> {
     const key = this.#keys[bits].shift();
     this.pause();

@@ -8,7 +8,7 @@ import { drawIdentity, formationOf } from '../../src/cluster/identity.ts';
 import { certificateNeeds, renderSecret } from '../../src/cluster/render/certificates.ts';
 import { renderMemberFiles } from '../../src/cluster/render/memberfile.ts';
 import { renderServices } from '../../src/cluster/render/services.ts';
-import { renderStatefulSet } from '../../src/cluster/render/statefulset.ts';
+import { renderClaims, renderStatefulSet } from '../../src/cluster/render/statefulset.ts';
 import type { KubeObject } from '../../src/runtime/json.ts';
 import {
   persistentVolumeClaims,
@@ -99,6 +99,10 @@ async function floorObjects(cluster: EtcdCluster): Promise<{ before: FloorObject
     ...made.map((object) => ({ resource: secrets as Resource<KubeObject>, object: foreign(object) })),
     ...renderServices(cluster, effective.spec, identity).map(({ desired }) => ({
       resource: services as Resource<KubeObject>,
+      object: foreign(desired),
+    })),
+    ...renderClaims(cluster, identity).map(({ desired }) => ({
+      resource: persistentVolumeClaims as Resource<KubeObject>,
       object: foreign(desired),
     })),
   ];

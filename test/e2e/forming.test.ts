@@ -2,12 +2,58 @@
 // Between the first object and the seal: what changes meanwhile, and what the operator does not see.
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { podDisruptionBudgets, secrets, services } from '../../src/runtime/resources.ts';
+import { configMaps, podDisruptionBudgets, secrets, services } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import type { Kube } from './harness/kube.ts';
+import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './harness/resources.ts';
 import { useOperator } from './harness/suite.ts';
-import { until } from './harness/until.ts';
+import { throughout, until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 3, proxy: true });
+/** No status of a pod in the namespace that a kubelet writes is taken, from when this resolves until `end`. */
+async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): Promise<void> }> {
+  const name = `silent-kubelets-${namespace}`;
+  const policy = {
+    metadata: { name },
+    spec: {
+      failurePolicy: 'Fail',
+      matchConstraints: {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+        resourceRules: [
+          { apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['pods/status'] },
+          { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] },
+        ],
+      },
+      matchConditions: [
+        {
+          name: 'kubelets-and-a-test-of-this-policy',
+          expression: `'system:nodes' in request.userInfo.groups || request.name.startsWith('policy-')`,
+        },
+      ],
+      validations: [{ expression: 'false', message: 'no kubelet is heard' }],
+    },
+  };
+  const binding = { metadata: { name }, spec: { policyName: name, validationActions: ['Deny'] } };
+  await kube.create(validatingAdmissionPolicies, policy);
+  await kube.create(validatingAdmissionPolicyBindings, binding);
+  let tried = 0;
+  await until('the policy is in force', {
+    within: 30_000,
+    read: () =>
+      kube.create(configMaps, { metadata: { namespace, name: `policy-${(tried += 1)}` } }).then(
+        () => '',
+        (e: Error) => e.message,
+      ),
+    holds: (refusal) => refusal.includes('no kubelet is heard'),
+  });
+  return {
+    end: async () => {
+      await kube.delete(validatingAdmissionPolicyBindings, binding.metadata);
+      await kube.delete(validatingAdmissionPolicies, policy.metadata);
+    },
+  };
+}
+
+const suite = useOperator({ namespaces: 4, proxy: true });
 
 describe.concurrent('a cluster that is not formed yet', () => {
   test('that is to have fewer members leaves no Service of the others behind', async () => {
@@ -53,6 +99,25 @@ describe.concurrent('a cluster that is not formed yet', () => {
     await untold.remove();
     await waitAvailable(suite.kube, namespace, 'single', 120_000);
     expect(await suite.kube.list(podDisruptionBudgets, namespace)).toEqual([]);
+    await suite.dismiss(object);
+  });
+
+  test('whose pods no kubelet is seen to begin has each kubelet told of its pod once', async () => {
+    const namespace = suite.namespaces[3] ?? '';
+    const object = cluster(namespace, 'unbegun', { replicas: 3 });
+    const silence = await silentKubelets(suite.kube, namespace);
+    await suite.kube.create(etcdClusters, object);
+    const told = () => suite.proxy.requests({ verb: 'patch', namespace, resource: 'pods' });
+    const each = { within: 30_000, read: told, holds: (requests: unknown[]) => requests.length >= 3 };
+    const names = (await until('every kubelet is told', each)).map(({ name }) => name);
+    expect(names.toSorted()).toEqual(['unbegun-0', 'unbegun-1', 'unbegun-2']);
+    await throughout('none is told again', {
+      within: 4_000,
+      read: told,
+      holds: ({ length }) => length === 3,
+    });
+    await silence.end();
+    await waitAvailable(suite.kube, namespace, 'unbegun', 60_000);
     await suite.dismiss(object);
   });
 

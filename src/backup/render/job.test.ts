@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of the Job of a backup: what its pod may not do, and what it is told.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { effectiveSpec } from '../../api/effective.ts';
 import { backup, cluster } from '../fixtures.ts';
 import { jobConfigSchema } from '../jobconfig.ts';
 import { attemptOf, BACKUP_ANNOTATIONS, jobName } from '../marks.ts';
-import { renderJob } from './job.ts';
+import { JOB_COMMAND, JOB_ENV, renderJob } from './job.ts';
 
 function render(attempt = 1) {
   const store = {
@@ -71,7 +72,17 @@ describe('the Job of a backup', () => {
         (v) => v.secret?.items !== undefined || v.projected !== undefined || v.downwardAPI !== undefined,
       ),
     ).toBe(true);
-    expect(JSON.stringify(pod?.containers[0]?.env)).not.toContain('valueFrom');
+    const [container] = pod?.containers ?? [];
+    expect(container?.env).toEqual(Object.entries(JOB_ENV).map(([name, value]) => ({ name, value })));
+    expect(container).not.toHaveProperty('envFrom');
+  });
+  it('starts the program where the image has it', () => {
+    const dockerfile = readFileSync(new URL('../../../Dockerfile', import.meta.url), 'utf8');
+    const entry = JSON.parse(
+      /ENTRYPOINT (\[[^\]]*\])/.exec(dockerfile)?.[1]?.replaceAll('\\\n', '') ?? '[]',
+    ) as string[];
+    expect(JOB_COMMAND.at(-1)).toBe(entry.at(-1));
+    expect(JOB_COMMAND[0]).toBe(entry[0]);
   });
   it('is named by backup, UID and attempt', () => {
     expect(job.metadata.name).toBe('orders-now-0f9e8d7c-1');

@@ -17,7 +17,7 @@ const GRACE_SECONDS = 60;
 
 /**
  * The image's own start command and allocator save memory for a process that mostly waits. A Job computes, and soon ends:
- * with them it would take a quarter longer, and 40 MB more for what it has not got round to.
+ * with them it would take a quarter longer, and 40 MB more of garbage that nobody has collected yet.
  */
 export const JOB_COMMAND = ['node', '--expose-gc', '--max-semi-space-size=2', '/app/quorate.mjs'];
 export const JOB_ENV = { LD_PRELOAD: '', MALLOC_ARENA_MAX: '2' };

@@ -6,7 +6,7 @@ import type { Secret } from '../../runtime/resources.ts';
 import { createAuthority, type KeyCertificate } from '../../tls/authority.ts';
 import { generateKey } from '../../tls/keys.ts';
 import { certificateFacts } from '../certificates.ts';
-import { broken, expectPlan, observed, type Row } from '../fixtures.ts';
+import { broken, expected, observed, outcome, type Row } from '../fixtures.ts';
 import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, renderAuthoritySecret, type Side } from '../render/certificates.ts';
 import { authorityRule, certificateRule } from './certificates.ts';
@@ -97,5 +97,7 @@ const rows: Row[] = [
 ];
 
 describe('a certificate', () => {
-  it.each(rows)('$sentence', expectPlan);
+  it.each(rows)('$sentence', (row) => {
+    expect(outcome(row)).toMatchObject(expected(row));
+  });
 });

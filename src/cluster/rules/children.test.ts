@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects of a cluster: made, put back, made anew only while nothing is lost by it.
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ANNOTATIONS } from '../../api/names.ts';
 import type { KubeObject } from '../../runtime/json.ts';
 import { secrets } from '../../runtime/resources.ts';
@@ -8,10 +8,11 @@ import {
   broken,
   claimOf,
   cluster,
-  expectPlan,
+  expected,
   identity,
   now,
   observed,
+  outcome,
   pod,
   type Row,
   same,
@@ -174,5 +175,7 @@ const rows: Row[] = [
 ];
 
 describe('an object', () => {
-  it.each(rows)('$sentence', expectPlan);
+  it.each(rows)('$sentence', (row) => {
+    expect(outcome(row)).toMatchObject(expected(row));
+  });
 });

@@ -8,6 +8,9 @@ import type { Finding } from './rule.ts';
 /** What comes by itself within this many milliseconds (a volume, an image, a slow API) is not worth an alarm. */
 const GRACE_MS = 15_000;
 
+/** A pod that has its node waits for a volume, a mount, a network or the kubelet: a minute is long for any of them. */
+const STUCK_MS = 60_000;
+
 const IMAGE_TROUBLE = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 
 /** The first thing that keeps a member from starting; blocked once it has lasted. */
@@ -17,7 +20,7 @@ export function diagnose(o: Observed): Finding | undefined {
     return { kind: 'blocked', reason: 'PodsRefused', message };
   }
   for (const pod of [...o.pods].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))) {
-    const found = unscheduled(pod, o) ?? waiting(pod, o.now);
+    const found = unscheduled(pod, o) ?? waiting(pod, o.now) ?? stuck(pod, o.now);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -70,6 +73,17 @@ function waiting(pod: Pod, now: Date): Finding | undefined {
     };
   }
   return undefined;
+}
+
+/** What the kubelet waits for it says in Events alone. */
+function stuck({ metadata, spec, status }: Pod, now: Date): Finding | undefined {
+  const bound = status?.conditions?.find((c) => c.type === 'PodScheduled' && c.status === 'True');
+  const { state, lastState } = status?.containerStatuses?.[0] ?? {};
+  const begun = state?.running ?? state?.terminated ?? lastState?.terminated;
+  if (begun !== undefined || since(bound?.lastTransitionTime, now) < STUCK_MS) return undefined;
+  const why = `\`kubectl describe pod -n ${metadata.namespace} ${metadata.name}\` tells why`;
+  const message = `the container of pod ${metadata.name} has not been created on node ${spec?.nodeName}; ${why}, such as a volume that does not attach`;
+  return { kind: 'blocked', reason: 'PodStuck', message };
 }
 
 /** etcd's last words are JSON lines; the message of the last one says it best. */

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the first start of the members to the proof that none can start empty again.
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Pod } from '../../runtime/resources.ts';
 import {
   claimOf,
   down,
-  expectPlan,
+  expected,
   identity,
   members,
   now,
   observed,
+  outcome,
   pod,
   type Row,
   spec,
@@ -70,6 +71,12 @@ const rows: Row[] = [
     kind: 'progress',
   },
   {
+    sentence: 'a pod whose container is not created for a minute is named, with where to look',
+    seen: forming(bound({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z' })),
+    finding: 'PodStuck',
+    kind: 'blocked',
+  },
+  {
     sentence: 'when all have started, the seal is decided',
     seen: observed({ phase: 'Open' }),
     action: 'RecordIdentity',
@@ -127,5 +134,7 @@ const rows: Row[] = [
 ];
 
 describe('forming', () => {
-  it.each(rows)('$sentence', expectPlan);
+  it.each(rows)('$sentence', (row) => {
+    expect(outcome(row)).toMatchObject(expected(row));
+  });
 });

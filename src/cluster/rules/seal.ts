@@ -53,7 +53,7 @@ function sealing(o: Observed): Ruling {
   if (o.identity === undefined || o.files === undefined) return {};
   const unproven = o.members.filter((m) => m.servedFiles !== o.files?.uri);
   if (unproven.length > 0)
-    return refresh(
+    return nudgeAgain(
       o,
       unproven.map((m) => m.name),
     );
@@ -83,7 +83,7 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
   metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
 });
 
-/** Right after the sealed files are written, before anybody is asked, each kubelet is told of them once; earlier, of a pod that it has not begun. */
+/** Before anybody is asked: a kubelet otherwise looks again only within a minute, or when its back-off is over. */
 export function nudgeRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
   const sealed = o.identity.phase === 'Sealing';
@@ -100,7 +100,7 @@ function isOverlooked({ status }: Pod, now: Date): boolean {
   return now.getTime() - Date.parse(bound.lastTransitionTime ?? '') > BEGIN_MS;
 }
 
-function refresh(o: Observed, unproven: readonly string[]): Ruling {
+function nudgeAgain(o: Observed, unproven: readonly string[]): Ruling {
   const due = o.pods.filter((p) => {
     if (!unproven.includes(p.metadata.name) || p.metadata.deletionTimestamp !== undefined) return false;
     return o.now.getTime() - (toldOf(o, p) ?? 0) > NUDGE_AGAIN_MS;

@@ -37,3 +37,15 @@ export const customResourceDefinitions = define<CustomResourceDefinition>(
   'CustomResourceDefinition',
   false,
 );
+export const validatingAdmissionPolicies = define<KubeObject & { spec: object }>(
+  'admissionregistration.k8s.io',
+  'validatingadmissionpolicies',
+  'ValidatingAdmissionPolicy',
+  false,
+);
+export const validatingAdmissionPolicyBindings = define<KubeObject & { spec: object }>(
+  'admissionregistration.k8s.io',
+  'validatingadmissionpolicybindings',
+  'ValidatingAdmissionPolicyBinding',
+  false,
+);
