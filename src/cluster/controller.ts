@@ -7,7 +7,7 @@ import { etcdClusters } from '../api/resources.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
-import { KubeError, type KubeErrorCode } from '../runtime/errors.ts';
+import { isNamespaceGoing, KubeError, type KubeErrorCode } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
@@ -74,6 +74,9 @@ const STEADY_MS = 20_000;
 
 /** Members that have not started after this long wait for something: to look often does not help them, and disturbs others. */
 const SOON_MS = 60_000;
+
+/** Between looks at a cluster whose namespace is being deleted: what disappears there cannot be put back. */
+const GOING_MS = 5_000;
 
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;
@@ -196,6 +199,7 @@ export class ClusterController {
       try {
         await act(deps, observed, planned.step, ctx.signal);
       } catch (e) {
+        if (isNamespaceGoing(e)) return { requeueAfterMs: STEADY_MS, gatherMs: GOING_MS };
         await this.#report(await withEtcd(deps, observed, ctx.signal).catch(() => observed), planned, e, ctx);
         throw e;
       }

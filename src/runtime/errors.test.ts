@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which answer of the API server is which error, and how long it asks to be left alone.
 import { describe, expect, it } from 'vitest';
-import { errorOfResponse, errorOfTransport, KubeError, patience } from './errors.ts';
+import { errorOfResponse, errorOfTransport, isNamespaceGoing, KubeError, patience } from './errors.ts';
 
 const status = (reason: string, o: object = {}) => JSON.stringify({ kind: 'Status', reason, message: 'said', ...o });
 const answers: [string, number, string, string, string][] = [
@@ -33,6 +33,19 @@ describe('errorOfResponse', () => {
       expect([error.code, error.class, error.status]).toEqual([expected, kind, code]);
     });
   }
+});
+
+describe('isNamespaceGoing', () => {
+  const refusal = (causes: object[]) => errorOfResponse(403, status('Forbidden', { details: { causes } }), undefined);
+  const rows: [string, unknown, boolean][] = [
+    ['a refusal because the namespace is being deleted', refusal([{ reason: 'NamespaceTerminating' }]), true],
+    ['another refusal', refusal([{ reason: 'FieldValueInvalid' }]), false],
+    ['a refusal without a cause', errorOfResponse(403, status('Forbidden'), undefined), false],
+    ['no refusal', new Error('x'), false],
+  ];
+  it.each(rows)('%s', (_, error, expected) => {
+    expect(isNamespaceGoing(error)).toBe(expected);
+  });
 });
 
 describe('patience', () => {

@@ -67,8 +67,15 @@ interface StatusBody {
   readonly message?: string;
   readonly details?: {
     readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly field?: string }[];
+    readonly causes?: readonly { readonly field?: string; readonly reason?: string }[];
   };
+}
+
+/** Nothing can be made in the namespace any more, because it is being deleted. */
+export function isNamespaceGoing(e: unknown): boolean {
+  if (!(e instanceof KubeError && e.code === 'Forbidden')) return false;
+  const details = e.details as StatusBody['details'];
+  return details?.causes?.some((c) => c.reason === 'NamespaceTerminating') === true;
 }
 
 /** Server-side apply reports a `metadata.uid` that does not match as an invalid change of a fixed field. */

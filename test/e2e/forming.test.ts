@@ -10,7 +10,7 @@ import { useOperator } from './harness/suite.ts';
 import { throughout, until } from './harness/until.ts';
 
 /** No status of a pod in the namespace that a kubelet writes is taken, from when this resolves until `end`. */
-async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): Promise<void> }> {
+async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): Promise<void> } & AsyncDisposable> {
   const name = `silent-kubelets-${namespace}`;
   const policy = {
     metadata: { name },
@@ -45,12 +45,11 @@ async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): P
       ),
     holds: (refusal) => refusal.includes('no kubelet is heard'),
   });
-  return {
-    end: async () => {
-      await kube.delete(validatingAdmissionPolicyBindings, binding.metadata);
-      await kube.delete(validatingAdmissionPolicies, policy.metadata);
-    },
+  const end = async () => {
+    await kube.delete(validatingAdmissionPolicyBindings, binding.metadata);
+    await kube.delete(validatingAdmissionPolicies, policy.metadata);
   };
+  return { end, [Symbol.asyncDispose]: end };
 }
 
 const suite = useOperator({ namespaces: 4, proxy: true });
@@ -105,7 +104,7 @@ describe.concurrent('a cluster that is not formed yet', () => {
   test('whose pods no kubelet is seen to begin has each kubelet told of its pod once', async () => {
     const namespace = suite.namespaces[3] ?? '';
     const object = cluster(namespace, 'unbegun', { replicas: 3 });
-    const silence = await silentKubelets(suite.kube, namespace);
+    await using silence = await silentKubelets(suite.kube, namespace);
     await suite.kube.create(etcdClusters, object);
     const told = () => suite.proxy.requests({ verb: 'patch', namespace, resource: 'pods' });
     const each = { within: 30_000, read: told, holds: (requests: unknown[]) => requests.length >= 3 };
