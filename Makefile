@@ -32,7 +32,7 @@ generate: deps ## CRDs, API reference, chart copies, roles and deploy/install.ya
 	@node scripts/generate.ts
 	@node scripts/chart.ts
 
-check: deps ## static checks: types, lint, format, unused code, generated files, chart, layers
+check: deps ## static checks: types, lint, format, unused code, generated files, chart
 	@node scripts/test.ts check
 
 unit: deps ## unit tests

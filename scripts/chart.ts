@@ -31,7 +31,7 @@ export function renderRules(): string {
 }
 
 const header = `# Quorate in one file: namespace, custom resource definitions, roles, the operator.
-# Generated from charts/quorate by \`make generate\`. Put your own image in place of the one named here, then:
+# Generated from charts/quorate by \`make generate\`. Put your own image in place of the one named here, in both places, then:
 #   kubectl apply --server-side -f deploy/install.yaml
 `;
 

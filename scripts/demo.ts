@@ -126,7 +126,8 @@ What to try next:
     kubectl get etcd ${cluster} -o wide                 # members, version, leader, database size
     kubectl describe etcd ${cluster}                    # conditions and events
     kubectl delete pod ${cluster}-0 && kubectl get etcd ${cluster} --watch
-    kubectl replace --force -f ${relative('examples/client.yaml')} && kubectl logs -f ${cluster}-client
+    kubectl replace --force -f ${relative('examples/client.yaml')}
+    kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/${cluster}-client && kubectl logs ${cluster}-client --all-containers
     kubectl get etcdbackups                          # what has been saved
     ${operatorLog}
     make testbed-down                                # removes all of it

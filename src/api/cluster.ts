@@ -122,12 +122,14 @@ const etcd = z
   .object({
     quota: quantity()
       .optional()
-      .describe('Largest size of the database, 16Mi to 100Gi; 2Gi, or what the volume can hold, if absent.'),
+      .describe(
+        'Largest size of the database, 16Mi to 100Gi. If absent: 2Gi, or less where the volume cannot hold it twice beside the log (384Mi on a volume of 1Gi).',
+      ),
     maxRequestBytes: quantity().default('1536Ki').describe('Largest request that a client may send, 16Ki to 10Mi.'),
     autoCompaction,
     heartbeatInterval: duration()
       .default('100ms')
-      .describe('How often the leader says that it lives; about the round trip between members. 1ms to 10s.'),
+      .describe("Interval of the leader's heartbeats; about the round trip between members. 1ms to 10s."),
     electionTimeout: duration()
       .default('1s')
       .describe('Silence after which a follower stands for election; at least five times the heartbeat, at most 50s.'),
@@ -190,7 +192,7 @@ export const clusterSpec = z
     replicas: z.literal([1, 3, 5, 7, 9]).default(3).describe('Number of members: 1, 3, 5, 7 or 9.'),
     version: text(12, new RegExp(VERSION_PATTERN), VERSION_SAYS)
       .meta(rules(...versionRules))
-      .describe('Version of etcd: X.Y.Z of 3.5, 3.6 or 3.7.'),
+      .describe('Version of etcd.'),
     storage,
     image,
     tls,

@@ -29,7 +29,11 @@ export const CONDITIONS = {
     presence: 'always',
     meaning: 'A linearizable read succeeds on a quorum, and clients have what they need to connect.',
   },
-  MembersHealthy: { kinds: 'EtcdCluster', presence: 'always', meaning: 'Every member answers and has a leader.' },
+  MembersHealthy: {
+    kinds: 'EtcdCluster',
+    presence: 'always',
+    meaning: 'Every member answers, and none complains of an alarm or a missing leader.',
+  },
   TLSReady: { kinds: 'EtcdCluster', presence: 'always', meaning: 'Every certificate is there and valid.' },
   VersionCurrent: {
     kinds: 'EtcdCluster',

@@ -27,7 +27,7 @@ const PROGRESS = {
   ),
   Sealing: r(
     'Ready, Reconciling, Event',
-    'All members have started; their files are being sealed against starting empty.',
+    'Members have started; their files are being sealed against starting empty.',
     'Wait.',
   ),
   DataAdopted: r(
@@ -107,9 +107,13 @@ const SPEC = {
   UnsupportedChange: r(
     'Ready, Stalled, UpdatePending',
     'An edit that this version cannot carry out on a running cluster.',
-    'Set the old value again; the cluster goes on as it was formed.',
+    'Set the old value again, or wait for a version that can (a larger storage.size cannot be taken back); the cluster goes on as it was formed.',
   ),
-  Paused: r('Ready, Paused', 'spec.paused is true and there is something to do.', 'Set spec.paused to false.'),
+  Paused: r(
+    'Ready, Paused',
+    'spec.paused is true; Ready says so only when there is something to do.',
+    'Set spec.paused to false.',
+  ),
   Advised: r('VersionCurrent', 'The version has a known fault that an upgrade mends.', 'Plan the upgrade.'),
   Invalid: r(
     'Ready, Stalled',
@@ -125,14 +129,14 @@ const SPEC = {
   NameConflict: r(
     'Ready, Stalled',
     'An object of a name that the cluster needs exists and is not its own.',
-    'Rename or delete that object, or name the cluster otherwise.',
+    'Rename or delete that object, or give the cluster another name.',
   ),
 };
 
 const DATA = {
   StorageUnavailable: r(
     'Ready, Stalled',
-    'A volume cannot be had.',
+    'No volume can be provisioned.',
     'Create the StorageClass, free storage, or correct spec.storage.',
   ),
   ClaimLost: r(
@@ -168,7 +172,7 @@ const TLS = {
     'The Secret of a certificate authority cannot be read.',
     'Correct it, or delete it to have one issued.',
   ),
-  CertificateInvalid: r('TLSReady', 'A certificate does not do; it is issued again.', 'Wait.'),
+  CertificateInvalid: r('TLSReady', 'A certificate is not usable; it is issued again.', 'Wait.'),
 };
 
 const STEPS = {
@@ -246,7 +250,7 @@ const BACKUPS = {
   BackupOverdue: r(
     'BackupHealthy',
     'The run of a schedule is not finished when the next one is due, or the latest run was left out.',
-    'Look at the EtcdBackup that the message names; the next one that finishes ends it.',
+    'Look at the EtcdBackup that the message names; the condition clears when a backup has finished.',
   ),
   InvalidSchedule: r('BackupHealthy', 'A schedule cannot be read, or never comes.', 'Correct the field that is named.'),
   BackupSkipped: r('Event', 'A run is left out, because the one before is not finished.', 'Run it less often.'),

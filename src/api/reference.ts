@@ -28,6 +28,7 @@ function typeOf(node: SchemaNode): string {
   if (node['x-kubernetes-preserve-unknown-fields'] === true) return 'object of Kubernetes';
   if (typeof node.additionalProperties === 'object') return 'map of string';
   if (node.type === 'string' && node.format === 'date-time') return 'time';
+  if (node.type === 'string' && node.maxLength !== undefined) return `string, at most ${node.maxLength}`;
   if (node.minimum === undefined) return node.type ?? 'any';
   return node.maximum === undefined
     ? `${node.type}, at least ${node.minimum}`

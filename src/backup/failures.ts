@@ -16,12 +16,12 @@ export const REMEDIES = {
   StoreUnreachable:
     'check spec.backup.store.s3.endpoint, its DNS name, and that network policies let pods of this namespace reach it; then create a new EtcdBackup',
   StoreCertificateInvalid:
-    "put the store's certificate authority into the Secret that spec.backup.store.s3 names for it, and use a name that its certificate carries; then create a new EtcdBackup",
+    "put the store's certificate authority into the Secret named by spec.backup.store.s3.caSecret, and use a name that its certificate carries; then create a new EtcdBackup",
   StoreUnavailable: 'look at the health of the store; then create a new EtcdBackup',
   StoreFull: 'make room in the store or raise its quota; then create a new EtcdBackup',
   StoreUnsupported: 'use a store with multipart uploads and conditional writes; then create a new EtcdBackup',
   StoreRejected:
-    'compare the settings of the bucket (object lock, encryption, policies) with docs/backup.md; then create a new EtcdBackup',
+    'compare the settings of the bucket (object lock, required encryption headers, policies) with what the Job sends: plain multipart uploads with SHA-256 checksums; then create a new EtcdBackup',
   EndpointForbidden:
     'use a name of the store that resolves to its own address: loopback, link-local, metadata and API server addresses are refused; then create a new EtcdBackup',
   KeyTaken: 'move away the object that lies under the name of this backup; then create a new EtcdBackup',

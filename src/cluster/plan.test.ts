@@ -12,6 +12,15 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'a member that lost its data is told before an edit that is not built yet',
+    seen: observed({
+      spec: { ...spec, replicas: 5 },
+      members: members(down(1, '{"msg":"discovery failed","error":"cannot fetch cluster info from peer urls: x"}')),
+    }),
+    finding: 'MemberDataLost',
+    kind: 'blocked',
+  },
+  {
     sentence: 'a default that we work out differently than when the cluster was formed is no edit',
     seen: observed({ spec: { ...spec, etcd: { ...spec.etcd, quota: '200Mi' } } }),
   },

@@ -24,7 +24,8 @@ const OBJECT_RULES: readonly Rule[] = [
   stalePodRule,
   nudgeRule,
 ];
-const MEMBER_RULES: readonly Rule[] = [missingPodRule, sealRule, unsupportedRule, healthRule];
+// An edit that has to wait never hides that members are down.
+const MEMBER_RULES: readonly Rule[] = [missingPodRule, sealRule, healthRule, unsupportedRule];
 
 export interface Plan {
   readonly step: Step | undefined;

@@ -94,7 +94,7 @@ export class Manager {
   /** Returns after an orderly stop; throws when leadership was lost, and then the process has to end. */
   async run(): Promise<void> {
     const { signal, log } = this.#o;
-    const survive = (e: unknown): void => log.error({ err: e }, 'a promise was rejected and nobody cared');
+    const survive = (e: unknown): void => log.error({ err: e }, 'unhandled promise rejection');
     process.on('unhandledRejection', survive);
     const server = await serveHealth({
       port: this.#o.healthPort,

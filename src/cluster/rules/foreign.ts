@@ -8,6 +8,6 @@ export function foreignRuling(kind: string, name: string, foreign: Exclude<Forei
     const message = `waiting until the ${kind} ${name} of the deleted cluster of this name is gone`;
     return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message } };
   }
-  const message = `the ${kind} ${name} exists and was not made for this cluster; rename or delete it, or name the cluster otherwise`;
+  const message = `the ${kind} ${name} exists and was not made for this cluster; rename or delete it, or give the cluster another name`;
   return { stop: true, finding: { kind: 'blocked', reason: 'NameConflict', message } };
 }
