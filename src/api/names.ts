@@ -22,8 +22,8 @@ export const ANNOTATIONS = {
   replicas: `${GROUP}/replicas`,
   /** On a StatefulSet: when its controller was last asked to look again. */
   lookedFor: `${GROUP}/looked-for`,
-  /** On pods: the member files that its kubelet was told to look for. */
-  files: `${GROUP}/files`,
+  /** On pods: the member's file that the kubelet was told to look for, and when. */
+  file: `${GROUP}/file`,
 } as const;
 
 export const FINALIZERS = {

@@ -61,7 +61,7 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       await all(step.children.map((c) => putChild(deps, c, signal)));
       return;
     case 'NudgeKubelets':
-      await all(step.pods.map((p) => nudgeKubelet(deps, p, step.value, signal)));
+      await all(step.nudges.map(({ pod, value }) => nudgeKubelet(deps, pod, value, signal)));
       return;
     case 'DeletePods':
       await all(step.pods.map((p) => deleteStalePod(deps, o.cluster, p, signal)));
@@ -193,7 +193,7 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
 async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
   const { name, uid } = pod.metadata;
   const namespace = pod.metadata.namespace as string;
-  const patch = { metadata: { uid, annotations: { [ANNOTATIONS.files]: value } } };
+  const patch = { metadata: { uid, annotations: { [ANNOTATIONS.file]: value } } };
   try {
     deps.own.note(pods, await deps.client.patch(pods, { namespace, name }, patch, { signal }));
   } catch (e) {

@@ -205,7 +205,7 @@ export class ClusterController {
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
       // Members take a moment to start: say so while they do, instead of only when they are done.
-      if (planned.step.action === 'RecordIdentity' && planned.step.identity.phase === 'Open')
+      if (planned.step.action === 'RecordIdentity' && planned.step.identity.phase === 'Forming')
         await this.#say(observed, { ...planned, findings: [progress(reason, message)] }, ctx);
     }
     throw new Error(`no plan settled within ${MAX_STEPS} steps`);

@@ -40,7 +40,7 @@ export const cluster = {
 export const identity: Identity = {
   genesis: '00112233aabbccdd',
   phase: 'Formed',
-  members: [0, 1, 2].map((i) => ({ name: `orders-${i}`, incarnation: `0000000${i}` })),
+  members: [0, 1, 2].map((i) => ({ name: `orders-${i}`, incarnation: `0000000${i}`, sealed: true })),
   formation: formationOf(spec),
   authorities: { peer: 'P', client: 'C' },
 };
@@ -56,13 +56,23 @@ const status = (i: number): MemberStatus =>
     errors: [],
   }) as unknown as MemberStatus;
 
-/** Told of these files just now, as soon as they are sealed. */
-export const pod = (i: number, genesis = identity.genesis, uri = ''): Pod => ({
+/** The record at a stage of forming: these members are sealed, and nothing is formed yet. */
+export const forming = (...sealed: number[]): Identity => ({
+  ...identity,
+  phase: 'Forming',
+  members: identity.members.map((m, i) => ({ ...m, sealed: sealed.includes(i) })),
+});
+
+export const unsealed = forming();
+export const allSealed = forming(0, 1, 2);
+
+/** Its kubelet was just told of this proof. */
+export const pod = (i: number, genesis = identity.genesis, proof = ''): Pod => ({
   metadata: {
     name: `orders-${i}`,
     namespace: 'shop',
     uid: `p${i}`,
-    annotations: { [ANNOTATIONS.genesis]: genesis, [ANNOTATIONS.files]: `${uri.slice(-16)}@${now.getTime()}` },
+    annotations: { [ANNOTATIONS.genesis]: genesis, [ANNOTATIONS.file]: `${proof.slice(-16)}@${now.getTime()}` },
   },
   status: { podIP: `198.18.64.${i}` },
 });
@@ -70,15 +80,14 @@ export const pod = (i: number, genesis = identity.genesis, uri = ''): Pod => ({
 export const same = (child: ChildState['child']): ChildState => ({ child, live: child.desired, foreign: undefined });
 
 /** A cluster in which everything is as it should be; a row changes one thing. */
-export function observed(over: Partial<Observed> & { phase?: Identity['phase'] } = {}): Observed {
-  const { phase, ...rest } = over;
-  const id: Identity | undefined = 'identity' in over ? over.identity : { ...identity, phase: phase ?? 'Formed' };
+export function observed(over: Partial<Observed> = {}): Observed {
+  const id: Identity | undefined = 'identity' in over ? over.identity : identity;
   const files = id === undefined ? undefined : renderMemberFiles(id, 'shop');
   const members: MemberView[] = [0, 1, 2].map((i) => ({
     name: `orders-${i}`,
     pod: pod(i),
     started: true,
-    servedFiles: files?.uri,
+    provenFile: files?.proofs[`orders-${i}`],
     status: status(i),
     error: undefined,
   }));
@@ -125,7 +134,7 @@ export function observed(over: Partial<Observed> & { phase?: Identity['phase'] }
     children: id === undefined ? [] : [...marked, same(renderStatefulSet(cluster, id))],
     obsolete: [],
     claims: [],
-    pods: [0, 1, 2].map((i) => pod(i, identity.genesis, files?.uri)),
+    pods: [0, 1, 2].map((i) => pod(i, identity.genesis, files?.proofs[`orders-${i}`])),
     podsRefused: undefined,
     members,
     quorum: {
@@ -140,7 +149,7 @@ export function observed(over: Partial<Observed> & { phase?: Identity['phase'] }
         isLearner: false,
       })),
     },
-    ...rest,
+    ...over,
   };
 }
 
@@ -148,7 +157,7 @@ export function observed(over: Partial<Observed> & { phase?: Identity['phase'] }
 export const down = (i: number, message?: string): MemberView => ({
   name: `orders-${i}`,
   started: false,
-  servedFiles: undefined,
+  provenFile: undefined,
   status: undefined,
   error: 'refused',
   pod:
@@ -193,9 +202,9 @@ export interface Row {
 }
 
 /** Every object as it should be, but the claims not yet marked as holding a formed cluster. */
-export const unmarked = (phase: Identity['phase']): ChildState[] => [
-  ...renderClaims(cluster, { ...identity, phase }).map(same),
-  same(renderStatefulSet(cluster, { ...identity, phase })),
+export const unmarked = (record: Identity): ChildState[] => [
+  ...renderClaims(cluster, record).map(same),
+  same(renderStatefulSet(cluster, record)),
 ];
 
 /** The one thing that is done next, or what is said when nothing is. */

@@ -11,11 +11,10 @@ import { quantityBytes } from '../api/quantities.ts';
 import type { ConfigMap, PersistentVolumeClaim } from '../runtime/resources.ts';
 
 /**
- * `Open`: members may start on an empty directory (`initial-cluster-state: new`). No client certificate exists yet.
- * `Sealing`: the sealed files are written, but not yet proven to be what every pod has mounted.
+ * `Forming`: members start for the first time, each on an empty directory until it is sealed. No client certificate exists yet.
  * `Formed`: every member was seen serving with its sealed file; from here on an empty directory never starts.
  */
-export type Phase = 'Open' | 'Sealing' | 'Formed';
+export type Phase = 'Forming' | 'Formed';
 
 /** What the members were formed with. An edit of any of these needs members to restart or the membership to change. */
 export type Formation = Pick<EffectiveCluster, 'version' | 'image' | 'etcd' | 'pods'> & {
@@ -28,6 +27,8 @@ export interface MemberIdentity {
   readonly name: string;
   /** Drawn once for each join of this member; the last element of its data directory. */
   readonly incarnation: string;
+  /** It has started, and its file lets it start from its own data only; false: it may start on an empty directory. */
+  readonly sealed: boolean;
 }
 
 export interface Identity {
@@ -55,9 +56,19 @@ export function drawIdentity(clusterName: string, formation: Formation): Identit
   const members = Array.from({ length: formation.replicas }, (_, i) => ({
     name: `${clusterName}-${i}`,
     incarnation: token(4),
+    sealed: false,
   }));
-  return { genesis: token(8), phase: 'Open', members, formation };
+  return { genesis: token(8), phase: 'Forming', members, formation };
 }
+
+/** No member can start on an empty directory any more; whether its pod has the sealed file is another question. */
+export const isSealed = ({ members }: Pick<Identity, 'members'>): boolean => members.every((m) => m.sealed);
+
+/** The record with these members sealed as well. */
+export const sealMembers = (identity: Identity, names: readonly string[]): Identity => ({
+  ...identity,
+  members: identity.members.map((m) => (names.includes(m.name) ? { ...m, sealed: true } : m)),
+});
 
 /** Data of the ConfigMap. The checksum tells an edit by somebody else from a record of ours. */
 export function encodeIdentity(identity: Identity): Record<string, string> {
@@ -78,10 +89,10 @@ export function decodeIdentity(config: ConfigMap): Identity {
     parsed !== undefined &&
     config.data?.[CHECKSUM_KEY] === fingerprint(text) &&
     /^[0-9a-f]{16}$/.test(parsed.genesis ?? '') &&
-    ['Open', 'Sealing', 'Formed'].includes(parsed.phase ?? '') &&
+    ['Forming', 'Formed'].includes(parsed.phase ?? '') &&
     Array.isArray(parsed.members) &&
     parsed.members.length > 0 &&
-    parsed.members.every((m) => /^[0-9a-f]{8}$/.test(m.incarnation ?? '') && typeof m.name === 'string') &&
+    parsed.members.every(isMember) &&
     typeof parsed.formation === 'object';
   if (!whole)
     throw new IdentityError(
@@ -89,6 +100,9 @@ export function decodeIdentity(config: ConfigMap): Identity {
     );
   return parsed as Identity;
 }
+
+const isMember = (m: Partial<MemberIdentity>): boolean =>
+  typeof m.name === 'string' && /^[0-9a-f]{8}$/.test(m.incarnation ?? '') && typeof m.sealed === 'boolean';
 
 /** What a claim says of the data on its volume. */
 export interface ClaimIdentity {
@@ -164,6 +178,7 @@ export function recoverIdentity(
     name: `${clusterName}-${i}`,
     // A claim that is gone took its data with it: its member gets a directory that no volume holds, and stays sealed.
     incarnation: byName.get(claimName(clusterName, i))?.incarnation ?? token(4),
+    sealed: true,
   }));
   const version = formed.map((k) => k.identity.version).find((v) => v !== undefined) ?? wanted.version;
   return {

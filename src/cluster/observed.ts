@@ -44,8 +44,8 @@ export interface MemberView {
   readonly pod: Pod | undefined;
   /** The metrics listener answers: the member has its write-ahead log and serves its own data. */
   readonly started: boolean;
-  /** SAN URI of the certificate it serves to clients: says which files its pod has mounted. Asked for only while sealing. */
-  readonly servedFiles: string | undefined;
+  /** What the certificate that it serves says of its file, which is mounted with it. Asked for only between seal and formation. */
+  readonly provenFile: string | undefined;
   readonly status: MemberStatus | undefined;
   /** Why it could not be asked, in the words of the client. */
   readonly error: string | undefined;

@@ -66,8 +66,11 @@ describe('a certificate of ours that nobody can read', () => {
     const state: SecretState = { need, secret, foreign: undefined, problem: undefined, notAfter: undefined };
     const subject = {
       cluster: { metadata: { name: 'orders', namespace: 'shop' } } as EtcdCluster,
-      identity: { phase: 'Formed', members: [{ name: 'orders-0', incarnation: '00000000' }] } as unknown as Identity,
-      files: { files: {}, uri: '' },
+      identity: {
+        phase: 'Formed',
+        members: [{ name: 'orders-0', incarnation: '00000000', sealed: true }],
+      } as unknown as Identity,
+      files: { files: {}, proofs: {} },
       pods: [{ metadata: { name: 'orders-0', namespace: 'shop' }, status: { podIP: '127.0.0.1' } }],
       secrets: [state],
     };

@@ -8,10 +8,10 @@ import type { ClientPool } from '../etcd/pool.ts';
 import type { CallOptions, ClientTls, Endpoint, MemberStatus } from '../etcd/types.ts';
 import type { Pod } from '../runtime/resources.ts';
 import { inspect } from '../tls/inspect.ts';
-import type { Identity } from './identity.ts';
+import { type Identity, isSealed } from './identity.ts';
 import type { MemberView, QuorumView, SecretState } from './observed.ts';
 import { secretText } from './render/certificates.ts';
-import type { MemberFiles } from './render/memberfile.ts';
+import { type MemberFiles, PROOF } from './render/memberfile.ts';
 import { blindness } from './rules/health.ts';
 
 /** Deadline of each question, in milliseconds: of one to one member, and of the one to the quorum, whoever answers it. */
@@ -61,33 +61,35 @@ async function ask(
 ): Promise<MemberView> {
   const pod = s.pods.find((p) => p.metadata.name === name);
   const endpoint = endpointOf(pod);
-  const nothing = { name, pod, started: false, servedFiles: undefined, status: undefined, error: undefined };
+  const nothing = { name, pod, started: false, provenFile: undefined, status: undefined, error: undefined };
   if (endpoint === undefined) return nothing;
   if (tls === undefined) return { ...nothing, error: blindness({ ...s, now: new Date() }) };
   const o = { signal, timeoutMs: ASK_MS };
-  if (s.identity.phase === 'Open') {
+  if (!isSealed(s.identity)) {
     // The kubelet asks the same page once a second; once it was told yes, nobody needs to ask again.
-    const known = pod?.status?.containerStatuses?.some((c) => c.started === true) === true;
+    const sealed = s.identity.members.some((m) => m.name === name && m.sealed);
+    const known = sealed || pod?.status?.containerStatuses?.some((c) => c.started === true) === true;
     return { ...nothing, started: known || (await probe(endpoint, '/livez', o)) };
   }
-  const [status, servedFiles] = await Promise.all([
+  const [status, provenFile] = await Promise.all([
     askStatus(pool, endpoint, tls, o),
-    s.identity.phase === 'Sealing' ? proven(s, pod, () => served(endpoint, tls, o)) : undefined,
+    s.identity.phase === 'Forming' ? proven(s, pod, () => served(name, endpoint, tls, o)) : undefined,
   ]);
-  return { name, pod, started: status.value !== undefined, servedFiles, status: status.value, error: status.error };
+  return { name, pod, started: status.value !== undefined, provenFile, status: status.value, error: status.error };
 }
 
-/** Of one sealed record: the UIDs of the pods whose volumes were seen to hold its files. A volume does not go back. */
+/** Of one sealed record: the UIDs of the pods whose volumes were seen to hold their files. A volume does not go back. */
 const proofs = new WeakMap<Identity, Set<string>>();
 
 /** One handshake is enough to prove a pod: each costs the member as much as a new client. */
 async function proven(s: Subject, pod: Pod | undefined, look: () => Promise<string | undefined>) {
   const known = proofs.get(s.identity) ?? new Set<string>();
   proofs.set(s.identity, known);
-  const uid = pod?.metadata.uid ?? '';
-  if (known.has(uid)) return s.files.uri;
+  const { name = '', uid = '' } = pod?.metadata ?? {};
+  const wanted = s.files.proofs[name];
+  if (known.has(uid)) return wanted;
   const seen = await look();
-  if (seen === s.files.uri) known.add(uid);
+  if (seen === wanted) known.add(uid);
   return seen;
 }
 
@@ -102,11 +104,11 @@ async function askStatus(pool: ClientPool, endpoint: Endpoint, tls: ClientTls, o
 
 const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
-/** The files that the certificate on the client port vouches for; undefined while the member does not serve. */
-async function served(endpoint: Endpoint, tls: ClientTls, o: { signal: AbortSignal; timeoutMs: number }) {
+/** What the certificate on the client port says of the member's file; undefined while the member does not serve. */
+async function served(name: string, endpoint: Endpoint, tls: ClientTls, o: { signal: AbortSignal; timeoutMs: number }) {
   try {
     const { uris } = inspect(await servedCertificate(endpoint, tls, o));
-    return uris.find((u) => u.startsWith('urn:quorate:files:'));
+    return uris.find((u) => u.startsWith(`${PROOF}${name}:`));
   } catch {
     return undefined;
   }

@@ -32,7 +32,7 @@ const serving = (i: number, over: Partial<MemberStatus> = {}): MemberView => ({
   name: `orders-${i}`,
   pod: { metadata: { name: `orders-${i}` } },
   started: true,
-  servedFiles: undefined,
+  provenFile: undefined,
   error: undefined,
   status: {
     clusterId: 'c1',
@@ -179,7 +179,7 @@ describe('status', () => {
   });
 
   it('a cluster that is not formed yet has no genesis to rely on', () => {
-    const status = deriveStatus(observed({ identity: { ...identity, phase: 'Open' } }), [], undefined);
+    const status = deriveStatus(observed({ identity: { ...identity, phase: 'Forming' } }), [], undefined);
     expect([status.genesis, status.clusterId]).toEqual([undefined, undefined]);
   });
 
@@ -255,7 +255,7 @@ const rows: Row[] = [
   ],
   [
     'a cluster that is not formed is not available, whatever its members say',
-    { identity: { ...identity, phase: 'Sealing' } },
+    { identity: { ...identity, phase: 'Forming' } },
     [{ kind: 'progress', reason: 'Sealing', message: 'waiting' }],
     { Available: 'False Bootstrapping', MembersHealthy: 'False Bootstrapping', Reconciling: 'True Sealing' },
   ],

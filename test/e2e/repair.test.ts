@@ -155,7 +155,7 @@ describe('repair', () => {
         suite.kube.get(persistentVolumeClaims, claim),
         suite.kube.get(services, child),
       ]);
-      const { 'etcd.quorate.dev/files': _, ...annotations } = kept.metadata.annotations ?? {};
+      const { 'etcd.quorate.dev/file': _, ...annotations } = kept.metadata.annotations ?? {};
       return { data: record.data, claim: [kept.metadata.labels, annotations], labels: service.metadata.labels };
     };
     const before = await read();

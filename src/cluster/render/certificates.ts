@@ -90,7 +90,7 @@ function serverNeed(cluster: EtcdCluster, files: MemberFiles): SecretNeed {
           'localhost',
         ],
         ipAddresses: ['127.0.0.1'],
-        uris: [files.uri],
+        uris: Object.values(files.proofs),
       },
     ],
   };

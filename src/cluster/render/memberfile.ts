@@ -21,13 +21,12 @@ const dataDir = (identity: Identity, member: MemberIdentity): string =>
  * `existing`, so etcd starts from its write-ahead log or not at all.
  */
 function memberFile(identity: Identity, member: MemberIdentity, namespace: string): string {
-  const open = identity.phase === 'Open';
-  const initial = open ? identity.members : [member];
+  const initial = member.sealed ? [member] : identity.members;
   const { etcd } = identity.formation;
   return stringify({
     name: member.name,
     'data-dir': dataDir(identity, member),
-    'initial-cluster-state': open ? 'new' : 'existing',
+    'initial-cluster-state': member.sealed ? 'existing' : 'new',
     'initial-cluster': initial.map((m) => `${m.name}=${peerUrl(m.name, namespace)}`).join(','),
     'initial-cluster-token': identity.genesis,
     'initial-advertise-peer-urls': peerUrl(member.name, namespace),
@@ -68,16 +67,23 @@ function memberFile(identity: Identity, member: MemberIdentity, namespace: strin
   });
 }
 
+/** How the URIs of a server certificate begin that say which files are mounted with it. */
+export const PROOF = 'urn:quorate:file:';
+
 export interface MemberFiles {
   /** File name → content; the name is `<pod>.yaml`. */
   readonly files: Record<string, string>;
-  /** Carried by the server certificate, so that whoever serves it proves to have exactly these files mounted. */
-  readonly uri: string;
+  /**
+   * Member → what the server certificate says of its file. The certificate is mounted with the files, so a member that
+   * serves it proves which file it would start from.
+   */
+  readonly proofs: Record<string, string>;
 }
 
 export function renderMemberFiles(identity: Identity, namespace: string): MemberFiles {
-  const files = Object.fromEntries(
-    identity.members.map((m) => [`${m.name}.yaml`, memberFile(identity, m, namespace)] as const),
-  );
-  return { files, uri: `urn:quorate:files:${fingerprint(files)}` };
+  const rendered = identity.members.map((m) => [m.name, memberFile(identity, m, namespace)] as const);
+  return {
+    files: Object.fromEntries(rendered.map(([name, file]) => [`${name}.yaml`, file])),
+    proofs: Object.fromEntries(rendered.map(([name, file]) => [name, `${PROOF}${name}:${fingerprint(file)}`])),
+  };
 }

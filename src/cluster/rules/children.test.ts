@@ -5,6 +5,7 @@ import { ANNOTATIONS } from '../../api/names.ts';
 import type { KubeObject } from '../../runtime/json.ts';
 import { secrets } from '../../runtime/resources.ts';
 import {
+  allSealed,
   broken,
   claimOf,
   cluster,
@@ -18,6 +19,7 @@ import {
   same,
   spec,
   unmarked,
+  unsealed,
 } from '../fixtures.ts';
 import { formationOf, type Identity } from '../identity.ts';
 import type { ChildState } from '../observed.ts';
@@ -71,7 +73,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'the StatefulSet is not made before the certificates exist',
-    seen: observed({ phase: 'Open', secrets: [broken], children: [missing] }),
+    seen: observed({ identity: unsealed, secrets: [broken], children: [missing] }),
     action: 'WriteSecrets',
   },
   {
@@ -103,15 +105,15 @@ const rows: Row[] = [
   },
   {
     sentence: 'while nothing is formed, a claim that the StatefulSet controller made first is as good as ours',
-    seen: observed({ phase: 'Open', children: unmarked('Open').map((c) => bare(c, 'data-orders-1')) }),
+    seen: observed({ identity: unsealed, children: unmarked(unsealed).map((c) => bare(c, 'data-orders-1')) }),
     action: 'PutChildren',
     reason: 'ChildrenRestored',
   },
   {
     sentence: 'a StatefulSet whose template of claims is outdated is made again, before the claims',
     seen: observed({
-      phase: 'Open',
-      children: unmarked('Open').map((c) =>
+      identity: unsealed,
+      children: unmarked(unsealed).map((c) =>
         c.child.resource.kind === 'StatefulSet'
           ? { ...c, live: renderStatefulSet(cluster, otherStorage('nope')).desired }
           : { ...c, live: undefined },
@@ -122,17 +124,15 @@ const rows: Row[] = [
   },
   {
     sentence: 'an unbound claim of an earlier attempt is made again, whatever it asks for',
-    seen: observed({ phase: 'Open', claims: [claimOf('feed', false)] }),
+    seen: observed({ identity: unsealed, claims: [claimOf('feed', false)] }),
     action: 'ReplaceClaims',
   },
   {
     sentence: 'an unbound claim of an unfinished formation follows a corrected StorageClass',
     seen: observed({
-      phase: 'Open',
       spec: { ...spec, storage: { ...spec.storage, storageClassName: 'fast' } },
       identity: {
-        ...identity,
-        phase: 'Open',
+        ...unsealed,
         formation: formationOf({ ...spec, storage: { ...spec.storage, storageClassName: 'fast' } }),
       },
       claims: [claimOf(identity.genesis, false)],
@@ -145,16 +145,16 @@ const rows: Row[] = [
   },
   {
     sentence: 'a disruption budget waits until there are members to protect',
-    seen: observed({ phase: 'Open', children: [...observed({ phase: 'Open' }).children, noBudget] }),
+    seen: observed({ identity: unsealed, children: [...observed({ identity: unsealed }).children, noBudget] }),
     action: 'RecordIdentity',
     reason: 'Sealing',
   },
   {
     sentence: 'a disruption budget of an earlier attempt that somebody edited is put back all the same',
     seen: observed({
-      phase: 'Open',
+      identity: unsealed,
       children: [
-        ...observed({ phase: 'Open' }).children,
+        ...observed({ identity: unsealed }).children,
         { ...noBudget, live: { ...noBudget.child.desired, spec: { minAvailable: 0 } } as KubeObject },
       ],
     }),
@@ -163,7 +163,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'a disruption budget is made as soon as the members are sealed',
-    seen: observed({ phase: 'Sealing', children: [...observed({ phase: 'Sealing' }).children, noBudget] }),
+    seen: observed({ identity: allSealed, children: [...observed({ identity: allSealed }).children, noBudget] }),
     action: 'PutChildren',
     reason: 'ChildrenCreated',
   },

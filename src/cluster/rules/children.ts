@@ -4,7 +4,7 @@ import { ANNOTATIONS } from '../../api/names.ts';
 import { memoized } from '../../runtime/memo.ts';
 import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
-import { claimIdentity } from '../identity.ts';
+import { claimIdentity, isSealed } from '../identity.ts';
 import type { ChildState, Observed } from '../observed.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Finding, Ruling } from './rule.ts';
@@ -32,7 +32,7 @@ export function wantsWrite(o: Observed, c: ChildState): boolean {
   // A claim of a formed cluster is data: a new one in its place would only hide that the data is gone.
   if (isClaim(c) && o.identity?.phase === 'Formed' && !isMarked(c)) return false;
   // Nothing can be disrupted yet, and Kubernetes complains in an Event of a budget without pods.
-  const early = o.identity?.phase === 'Open' && c.live === undefined;
+  const early = o.identity !== undefined && !isSealed(o.identity) && c.live === undefined;
   if (early && c.child.resource.kind === 'PodDisruptionBudget') return false;
   return childDrift(c) !== undefined;
 }

@@ -15,7 +15,7 @@ const serving = (i: number, errors: string[] = []): MemberView => ({
   name: `orders-${i}`,
   pod: { metadata: { name: `orders-${i}` } },
   started: true,
-  servedFiles: undefined,
+  provenFile: undefined,
   status: { memberId: (100 + i).toString(16), leaderId: '64', errors } as unknown as MemberStatus,
   error: undefined,
 });

@@ -2,7 +2,7 @@
 // Who a cluster is: drawn once, brought back from its claims, never mixed with another.
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../../api/cluster.ts';
-import { cluster, expected, identity, observed, outcome, type Row, spec } from '../fixtures.ts';
+import { cluster, expected, identity, observed, outcome, type Row, spec, unsealed } from '../fixtures.ts';
 
 const rows: Row[] = [
   {
@@ -51,7 +51,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'a spec corrected before the cluster was formed is taken by forming it anew',
-    seen: observed({ phase: 'Open', spec: { ...spec, replicas: 1 } }),
+    seen: observed({ identity: unsealed, spec: { ...spec, replicas: 1 } }),
     action: 'RecordIdentity',
     reason: 'Bootstrapping',
   },

@@ -20,7 +20,7 @@ export type Step = {
       readonly children: readonly ChildState[];
     }
   | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
-  | { readonly action: 'NudgeKubelets'; readonly pods: readonly Pod[]; readonly value: string }
+  | { readonly action: 'NudgeKubelets'; readonly nudges: readonly { readonly pod: Pod; readonly value: string }[] }
   | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
   | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
   | { readonly action: 'ReplaceStatefulSet'; readonly set: KubeObject }

@@ -3,9 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../../runtime/resources.ts';
 import {
+  allSealed,
   claimOf,
   down,
   expected,
+  forming,
   identity,
   members,
   now,
@@ -15,119 +17,139 @@ import {
   type Row,
   spec,
   unmarked,
+  unsealed,
 } from '../fixtures.ts';
+import { plan } from '../plan.ts';
 
 /** Pod 2, bound to its node that long ago. */
 function bound(o: { secondsAgo: number; told?: boolean; startTime?: string }): Pod {
-  const { files } = observed({ phase: 'Open' });
-  const { metadata } = pod(2, identity.genesis, o.told === true ? files?.uri : undefined);
+  const { files } = observed({ identity: unsealed });
+  const { metadata } = pod(2, identity.genesis, o.told === true ? files?.proofs['orders-2'] : undefined);
   const lastTransitionTime = new Date(now.getTime() - o.secondsAgo * 1000).toISOString();
   const conditions = [{ type: 'PodScheduled', status: 'True', lastTransitionTime }];
   return { metadata, status: { conditions, ...(o.startTime === undefined ? {} : { startTime: o.startTime }) } };
 }
 
-/** Two members run, the third is about to. */
-const forming = (last: Pod) =>
-  observed({ phase: 'Open', members: members(down(2)), pods: [...observed({ phase: 'Open' }).pods.slice(0, 2), last] });
+/** Two members run and are sealed, the third is about to. */
+const awaiting = (last: Pod) =>
+  observed({
+    identity: forming(0, 1),
+    members: members(down(2)),
+    pods: [...observed({ identity: forming(0, 1) }).pods.slice(0, 2), last],
+  });
 
-const wrongFiles = observed({ phase: 'Sealing' }).members.map((m) => ({
+const oldFiles = observed({ identity: allSealed }).members.map((m) => ({
   ...m,
-  servedFiles: 'urn:quorate:files:old',
+  provenFile: observed({ identity: unsealed }).files?.proofs[m.name],
 }));
 
 const rows: Row[] = [
   {
     sentence: 'pods of an earlier attempt go before the new one starts',
-    seen: observed({ phase: 'Open', pods: [pod(0, 'ffff')] }),
+    seen: observed({ identity: unsealed, pods: [pod(0, 'ffff')] }),
     action: 'DeletePods',
   },
   {
     sentence: 'a kubelet that has not begun with a pod long after its binding is told of it',
-    seen: forming(bound({ secondsAgo: 3 })),
+    seen: awaiting(bound({ secondsAgo: 3 })),
     action: 'NudgeKubelets',
   },
   {
     sentence: 'a kubelet that was told of its pod is not told again',
-    seen: forming(bound({ secondsAgo: 3, told: true })),
+    seen: awaiting(bound({ secondsAgo: 3, told: true })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'a kubelet is given time to begin',
-    seen: forming(bound({ secondsAgo: 1 })),
+    seen: awaiting(bound({ secondsAgo: 1 })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'a kubelet that has begun is left alone, however long it takes',
-    seen: forming(bound({ secondsAgo: 3, startTime: '2026-11-23T09:59:58Z' })),
+    seen: awaiting(bound({ secondsAgo: 3, startTime: '2026-11-23T09:59:58Z' })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'members that have not all started are waited for',
-    seen: observed({ phase: 'Open', members: members(down(2)) }),
+    seen: awaiting(pod(2)),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'a pod whose container is not created for a minute is named, with where to look',
-    seen: forming(bound({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z' })),
+    seen: awaiting(bound({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z' })),
     finding: 'PodStuck',
     kind: 'blocked',
   },
   {
-    sentence: 'when all have started, the seal is decided',
-    seen: observed({ phase: 'Open' }),
+    sentence: 'a member that has started is sealed, whatever the others do',
+    seen: observed({ identity: unsealed, members: members(down(1), down(2)) }),
     action: 'RecordIdentity',
     reason: 'Sealing',
   },
   {
+    sentence: 'a member that started with the files of another attempt is not sealed',
+    seen: observed({
+      identity: unsealed,
+      members: members(down(1), down(2)).map((m) => ({ ...m, pod: pod(0, 'ffff') })),
+    }),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'the kubelet of a sealed member is told at once, those of the others are left alone',
+    seen: observed({ identity: forming(0), members: members(down(1), down(2)), pods: [0, 1, 2].map((i) => pod(i)) }),
+    action: 'NudgeKubelets',
+  },
+  {
     sentence: 'pods that may not have the sealed files are made to look again',
-    seen: observed({ phase: 'Sealing', members: wrongFiles, now: new Date(now.getTime() + 2_000) }),
+    seen: observed({ identity: allSealed, members: oldFiles, now: new Date(now.getTime() + 2_000) }),
     action: 'NudgeKubelets',
   },
   {
     sentence: 'nobody is bothered again so soon',
-    seen: observed({ phase: 'Sealing', members: wrongFiles }),
+    seen: observed({ identity: allSealed, members: oldFiles }),
     finding: 'Sealing',
     kind: 'progress',
   },
   {
-    sentence: 'as soon as the files are sealed every kubelet is told, before anybody is asked',
-    seen: observed({ phase: 'Sealing', pods: [0, 1, 2].map((i) => pod(i)), members: [] }),
+    sentence: 'as soon as all are sealed every kubelet is told, before anybody is asked',
+    seen: observed({ identity: allSealed, pods: [0, 1, 2].map((i) => pod(i)), members: [] }),
     action: 'NudgeKubelets',
   },
   {
     sentence: 'without a quorum nothing counts as formed',
     seen: observed({
-      phase: 'Sealing',
+      identity: allSealed,
       quorum: { read: false, clusterId: undefined, members: undefined, error: 'x' },
-      children: unmarked('Sealing'),
+      children: unmarked(allSealed),
     }),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'the claims are marked before the cluster counts as formed',
-    seen: observed({ phase: 'Sealing', children: unmarked('Sealing') }),
+    seen: observed({ identity: allSealed, children: unmarked(allSealed) }),
     action: 'PutChildren',
     reason: 'ClaimsMarked',
   },
   {
     sentence: 'an edit in the last step before it counts as formed waits until it does',
     seen: observed({
-      phase: 'Sealing',
+      identity: allSealed,
       spec: { ...spec, replicas: 1 },
       claims: [claimOf(identity.genesis, true)],
-      children: unmarked('Sealing'),
+      children: unmarked(allSealed),
     }),
     action: 'PutChildren',
     reason: 'ClaimsMarked',
   },
   {
     sentence: 'sealed, proven and marked is formed',
-    seen: observed({ phase: 'Sealing' }),
+    seen: observed({ identity: allSealed }),
     action: 'RecordIdentity',
     reason: 'Formed',
   },
@@ -136,5 +158,18 @@ const rows: Row[] = [
 describe('forming', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+
+  it('seals exactly those that have started', () => {
+    const { step } = plan(observed({ identity: forming(2), members: members(down(1)) }));
+    const sealed = step?.action === 'RecordIdentity' ? step.identity.members.map((m) => m.sealed) : [];
+    expect(sealed).toEqual([true, false, true]);
+  });
+
+  it('tells exactly the kubelets of the sealed members', () => {
+    const seen = observed({ identity: forming(0, 2), members: [], pods: [0, 1, 2].map((i) => pod(i)) });
+    const { step } = plan(seen);
+    const told = step?.action === 'NudgeKubelets' ? step.nudges.map(({ pod: p }) => p.metadata.name) : [];
+    expect(told).toEqual(['orders-0', 'orders-2']);
   });
 });

@@ -2,7 +2,7 @@
 // Rules from the first start of the members to the proof that none of them can ever start empty again.
 import { ANNOTATIONS } from '../../api/names.ts';
 import type { Pod } from '../../runtime/resources.ts';
-import { claimIdentity } from '../identity.ts';
+import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
 import type { Observed } from '../observed.ts';
 import { diagnose } from './diagnose.ts';
 import type { Ruling, Step } from './rule.ts';
@@ -30,28 +30,33 @@ export function stalePodRule(o: Observed): Ruling | undefined {
 
 export function sealRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
-  return o.identity.phase === 'Open' ? opened(o) : sealing(o);
+  return isSealed(o.identity) ? sealed(o) : open(o, o.identity);
 }
 
-function opened(o: Observed): Ruling {
-  const started = o.members.filter(
-    (m) => m.started && m.pod?.metadata.annotations?.[ANNOTATIONS.genesis] === o.identity?.genesis,
-  );
-  if (started.length === o.members.length && o.identity !== undefined) {
-    const identity = { ...o.identity, phase: 'Sealing' as const };
+/** Each member is sealed as soon as it has started, so that its kubelet is told while the others are on their way. */
+function open(o: Observed, record: Identity): Ruling {
+  const left = record.members.filter((m) => !m.sealed).map((m) => m.name);
+  const started = o.members
+    .filter(
+      (m) =>
+        left.includes(m.name) && m.started && m.pod?.metadata.annotations?.[ANNOTATIONS.genesis] === record.genesis,
+    )
+    .map((m) => m.name);
+  if (started.length > 0) {
+    const identity = sealMembers(record, started);
     const replaces = o.config?.metadata.resourceVersion;
-    const message = `all ${started.length} members have started: sealing their files`;
+    const message = `sealing the files of ${started.join(', ')}, which ${started.length === 1 ? 'has' : 'have'} started`;
     return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Sealing', message } };
   }
   const trouble = diagnose(o);
   if (trouble !== undefined) return { finding: trouble };
-  const message = `${started.length} of ${o.members.length} members have started`;
+  const message = `${record.members.length - left.length} of ${record.members.length} members have started`;
   return { finding: { kind: 'progress', reason: 'Bootstrapping', message } };
 }
 
-function sealing(o: Observed): Ruling {
+function sealed(o: Observed): Ruling {
   if (o.identity === undefined || o.files === undefined) return {};
-  const unproven = o.members.filter((m) => m.servedFiles !== o.files?.uri);
+  const unproven = o.members.filter((m) => m.provenFile !== o.files?.proofs[m.name]);
   if (unproven.length > 0)
     return nudgeAgain(
       o,
@@ -86,10 +91,12 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
 /** Before anybody is asked: a kubelet otherwise looks again only within a minute, or when its back-off is over. */
 export function nudgeRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
-  const sealed = o.identity.phase === 'Sealing';
+  const isMemberSealed = (p: Pod) => o.identity?.members.some((m) => m.name === p.metadata.name && m.sealed) === true;
   const untold = o.pods.filter(
     (p) =>
-      p.metadata.deletionTimestamp === undefined && toldOf(o, p) === undefined && (sealed || isOverlooked(p, o.now)),
+      p.metadata.deletionTimestamp === undefined &&
+      toldOf(o, p) === undefined &&
+      (isMemberSealed(p) || isOverlooked(p, o.now)),
   );
   return untold.length === 0 ? undefined : { step: nudge(o, untold) };
 }
@@ -110,20 +117,19 @@ function nudgeAgain(o: Observed, unproven: readonly string[]): Ruling {
   return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
 }
 
-const filesHash = (o: Observed): string => (o.files?.uri ?? '').slice(-16);
+const fileHash = (o: Observed, { metadata }: Pod): string => (o.files?.proofs[metadata.name] ?? '').slice(-16);
 
-/** When the pod's kubelet was told of the present files, in milliseconds since the epoch. */
+/** When the pod's kubelet was told of the member's present file, in milliseconds since the epoch. */
 function toldOf(o: Observed, pod: Pod): number | undefined {
-  const [told, at] = (pod.metadata.annotations?.[ANNOTATIONS.files] ?? '').split('@');
-  return told === filesHash(o) ? Number(at) : undefined;
+  const [told, at] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
+  return told === fileHash(o, pod) ? Number(at) : undefined;
 }
 
 /** A change of the pod makes the kubelet look at it and its volumes at once instead of within a minute. */
 function nudge(o: Observed, due: readonly Pod[]): Step {
-  const value = `${filesHash(o)}@${o.now.getTime()}`;
-  const what = o.identity?.phase === 'Sealing' ? 'that the files are sealed' : 'to begin';
-  const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} ${what}`;
-  return { action: 'NudgeKubelets', pods: due, value, reason: 'KubeletsNudged', message };
+  const nudges = due.map((pod) => ({ pod, value: `${fileHash(o, pod)}@${o.now.getTime()}` }));
+  const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} to look at their pods`;
+  return { action: 'NudgeKubelets', nudges, reason: 'KubeletsNudged', message };
 }
 
 /** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */
