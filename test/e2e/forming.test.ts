@@ -2,8 +2,9 @@
 // Between the first object and the seal: what changes meanwhile, and what the operator does not see.
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { configMaps, podDisruptionBudgets, secrets, services } from '../../src/runtime/resources.ts';
+import { configMaps, type Pod, podDisruptionBudgets, pods, secrets, services } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import type { Environment } from './harness/environment.ts';
 import type { Kube } from './harness/kube.ts';
 import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './harness/resources.ts';
 import { useOperator } from './harness/suite.ts';
@@ -52,7 +53,18 @@ async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): P
   return { end, [Symbol.asyncDispose]: end };
 }
 
-const suite = useOperator({ namespaces: 4, proxy: true });
+/** The members whose node still holds a file with which they could start on an empty directory. */
+async function openFiles(environment: Environment, members: readonly Pod[]): Promise<string[]> {
+  const open = await Promise.all(
+    members.map(async ({ metadata, spec }) => {
+      const file = `/var/lib/kubelet/pods/${metadata.uid}/volumes/kubernetes.io~secret/conf/${metadata.name}.yaml`;
+      return (await environment.exec(spec?.nodeName ?? '', ['cat', file])).includes('initial-cluster-state: new');
+    }),
+  );
+  return members.filter((_, i) => open[i]).map(({ metadata }) => metadata.name);
+}
+
+const suite = useOperator({ namespaces: 5, proxy: true });
 
 describe.concurrent('a cluster that is not formed yet', () => {
   test('that is to have fewer members leaves no Service of the others behind', async () => {
@@ -98,6 +110,32 @@ describe.concurrent('a cluster that is not formed yet', () => {
     await untold.remove();
     await waitAvailable(suite.kube, namespace, 'single', 120_000);
     expect(await suite.kube.list(podDisruptionBudgets, namespace)).toEqual([]);
+    await suite.dismiss(object);
+  });
+
+  test('has no client Secret and is not Available while a node holds a file with which a member could start empty', async () => {
+    const namespace = suite.namespaces[4] ?? '';
+    const object = cluster(namespace, 'unsealed', { replicas: 3 });
+    await suite.kube.create(etcdClusters, object);
+    let sawOpen = false;
+    const seen = await until('the cluster serves clients', {
+      within: 120_000,
+      read: async () => {
+        // The clients' side first: what is open after it was seen was open before.
+        const client = await suite.kube.find(secrets, { namespace, name: 'unsealed-client-e2e' });
+        const available =
+          condition(await suite.kube.get(etcdClusters, object.metadata), 'Available')?.status === 'True';
+        const members = await suite.kube.list(pods, namespace, 'app.kubernetes.io/component=member');
+        const begun = members.filter((p) => p.status?.containerStatuses?.[0]?.started === true);
+        return { served: client !== undefined || available, open: await openFiles(suite.environment, begun) };
+      },
+      holds: ({ served, open }) => {
+        sawOpen ||= open.length > 0;
+        return served || `open: ${open.join(', ')}`;
+      },
+    });
+    expect(sawOpen, 'a member had started, and its file was still open').toBe(true);
+    expect(seen.open, 'members that could start empty').toEqual([]);
     await suite.dismiss(object);
   });
 
