@@ -204,9 +204,6 @@ export class ClusterController {
         throw e;
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
-      // Members take a moment to start: say so while they do, instead of only when they are done.
-      if (planned.step.action === 'RecordIdentity' && planned.step.identity.phase === 'Forming')
-        await this.#say(observed, { ...planned, findings: [progress(reason, message)] }, ctx);
     }
     throw new Error(`no plan settled within ${MAX_STEPS} steps`);
   }
@@ -295,8 +292,6 @@ export class ClusterController {
 }
 
 const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
-
-const progress = (reason: string, message: string): Finding => ({ kind: 'progress', reason, message });
 
 const ageMs = ({ metadata }: KubeObject, now: Date): number =>
   now.getTime() - Date.parse(metadata.creationTimestamp ?? '');

@@ -33,8 +33,10 @@ export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity.authorities === undefined) {
     const missing = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
     if (missing.length > 0) {
+      // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
+      const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet' && wantsWrite(o, c));
       const message = `issuing the certificate authorities for ${missing.join(' and ')}`;
-      return { step: { action: 'IssueAuthorities', sides: missing, reason: 'AuthoritiesIssued', message } };
+      return { step: { action: 'IssueAuthorities', sides: missing, children, reason: 'AuthoritiesIssued', message } };
     }
     return recordAuthorities(o);
   }
@@ -79,10 +81,8 @@ export function certificateRule(o: Observed): Ruling | undefined {
     o.authorities.some((a) => a.side === side && a.fingerprint !== undefined && a.fingerprint === trusted(o, side));
   const due = o.secrets.filter((s) => s.problem !== undefined && usable(s.need.side));
   if (due.length === 0) return undefined;
-  // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
-  const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet' && wantsWrite(o, c));
   const what = due.map((s) => `${s.need.name} (${s.problem})`).join(', ');
   const formed = o.identity.phase === 'Formed';
-  const step = { action: 'WriteSecrets', secrets: due, children, reason: 'CertificatesIssued' } as const;
-  return { step: { ...step, message: `writing ${what}`, event: formed } };
+  const message = `writing ${what}`;
+  return { step: { action: 'WriteSecrets', secrets: due, reason: 'CertificatesIssued', message, event: formed } };
 }

@@ -4,8 +4,10 @@ import { ANNOTATIONS } from '../../api/names.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
 import type { Observed } from '../observed.ts';
+import { certificateNeeds } from '../render/certificates.ts';
+import { type MemberFiles, renderMemberFiles } from '../render/memberfile.ts';
 import { diagnose } from './diagnose.ts';
-import type { Ruling, Step } from './rule.ts';
+import type { Nudge, Ruling, Seal, Step } from './rule.ts';
 
 /** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
 const NUDGE_AGAIN_MS = 1500;
@@ -33,7 +35,10 @@ export function sealRule(o: Observed): Ruling | undefined {
   return isSealed(o.identity) ? sealed(o) : open(o, o.identity);
 }
 
-/** Each member is sealed as soon as it has started, so that its kubelet is told while the others are on their way. */
+/**
+ * In two goes: those that have started when they are a majority, and the others when all have. The kubelets of the first
+ * find the seal while the last are on their way; more goes would take from the processors that these need.
+ */
 function open(o: Observed, record: Identity): Ruling {
   const left = record.members.filter((m) => !m.sealed).map((m) => m.name);
   const started = o.members
@@ -42,16 +47,31 @@ function open(o: Observed, record: Identity): Ruling {
         left.includes(m.name) && m.started && m.pod?.metadata.annotations?.[ANNOTATIONS.genesis] === record.genesis,
     )
     .map((m) => m.name);
-  if (started.length > 0) {
-    const identity = sealMembers(record, started);
-    const replaces = o.config?.metadata.resourceVersion;
-    const message = `sealing the files of ${started.join(', ')}, which ${started.length === 1 ? 'has' : 'have'} started`;
-    return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Sealing', message } };
+  const first = left.length === record.members.length && started.length > left.length / 2;
+  const seal = first || started.length === left.length ? sealOf(o, record, started) : undefined;
+  if (seal !== undefined) {
+    const message = `sealing the files of ${started.join(', ')}, and telling their kubelets`;
+    return { step: { action: 'SealMembers', seal, reason: 'Sealing', message } };
   }
   const trouble = diagnose(o);
   if (trouble !== undefined) return { finding: trouble };
-  const message = `${record.members.length - left.length} of ${record.members.length} members have started`;
+  const message = `${record.members.length - left.length + started.length} of ${record.members.length} members have started`;
   return { finding: { kind: 'progress', reason: 'Bootstrapping', message } };
+}
+
+/** Undefined while no certificate can be issued: then the files cannot be vouched for either. */
+function sealOf(o: Observed, record: Identity, names: readonly string[]): Seal | undefined {
+  const identity = sealMembers(record, names);
+  const files = renderMemberFiles(identity, o.cluster.metadata.namespace as string);
+  const need = certificateNeeds(o.cluster, o.spec, identity, files).find((n) => n.extra === files.files);
+  const secret = o.secrets.find((s) => s.need.name === need?.name && s.problem === undefined);
+  const authority = o.authorities.find((a) => a.side === need?.side);
+  if (need === undefined || secret === undefined || authority?.fingerprint !== record.authorities?.[need.side])
+    return undefined;
+  const nudges = o.pods
+    .filter((p) => names.includes(p.metadata.name) && p.metadata.deletionTimestamp === undefined)
+    .map((pod) => nudgeOf(files, pod, o.now));
+  return { identity, replaces: o.config?.metadata.resourceVersion, secret: { ...secret, need }, nudges };
 }
 
 function sealed(o: Observed): Ruling {
@@ -88,7 +108,7 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
   metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
 });
 
-/** Before anybody is asked: a kubelet otherwise looks again only within a minute, or when its back-off is over. */
+/** A kubelet otherwise looks at a pod again only within a minute, or begins with it when its back-off is over. */
 export function nudgeRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
   const isMemberSealed = (p: Pod) => o.identity?.members.some((m) => m.name === p.metadata.name && m.sealed) === true;
@@ -117,17 +137,23 @@ function nudgeAgain(o: Observed, unproven: readonly string[]): Ruling {
   return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
 }
 
-const fileHash = (o: Observed, { metadata }: Pod): string => (o.files?.proofs[metadata.name] ?? '').slice(-16);
+const fileHash = (files: MemberFiles | undefined, { metadata }: Pod): string =>
+  (files?.proofs[metadata.name] ?? '').slice(-16);
+
+const nudgeOf = (files: MemberFiles | undefined, pod: Pod, now: Date): Nudge => ({
+  pod,
+  value: `${fileHash(files, pod)}@${now.getTime()}`,
+});
 
 /** When the pod's kubelet was told of the member's present file, in milliseconds since the epoch. */
 function toldOf(o: Observed, pod: Pod): number | undefined {
   const [told, at] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
-  return told === fileHash(o, pod) ? Number(at) : undefined;
+  return told === fileHash(o.files, pod) ? Number(at) : undefined;
 }
 
 /** A change of the pod makes the kubelet look at it and its volumes at once instead of within a minute. */
 function nudge(o: Observed, due: readonly Pod[]): Step {
-  const nudges = due.map((pod) => ({ pod, value: `${fileHash(o, pod)}@${o.now.getTime()}` }));
+  const nudges = due.map((pod) => nudgeOf(o.files, pod, o.now));
   const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} to look at their pods`;
   return { action: 'NudgeKubelets', nudges, reason: 'KubeletsNudged', message };
 }
