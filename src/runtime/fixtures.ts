@@ -2,7 +2,7 @@
 // For tests of connections: a server on this machine, and the way to it.
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { KubeAuth } from './auth.ts';
 
 /** Starts a server for the time of one test; gives its port. */
@@ -29,3 +29,11 @@ export const authFor = (server: string): KubeAuth => ({
 });
 
 export const ok = (response: ServerResponse): void => void response.end('{}');
+
+/** Turns a clock of the test on, and lets real answers arrive between two of its seconds. */
+export async function pass(seconds: number): Promise<void> {
+  for (let i = 0; i < seconds; i += 1) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -51,23 +51,18 @@ export class Manager {
     o.client.setFence(this.#elector);
   }
 
-  /** Throws `Fenced` when this process may not change anything; also to be asked before each change of an etcd cluster. */
-  readonly checkFence = (): void => this.#elector?.check();
-
   watch<T extends KubeObject>(
     resource: Resource<T>,
-    o: { labelSelector?: string; trim?: (o: T) => T } = {},
+    { labelSelector }: { labelSelector?: string } = {},
   ): WatchedStore<T> {
     const { client, log } = this.#o;
     const store = new ObjectStore<T>((e) => log.error({ err: e, kind: resource.kind }, 'a watch handler threw'));
-    const { labelSelector, trim } = o;
     for (const namespace of this.#o.namespaces.length === 0 ? [undefined] : this.#o.namespaces) {
       const query = {
         ...(namespace === undefined ? {} : { namespace }),
         ...(labelSelector === undefined ? {} : { labelSelector }),
       };
-      const options = { client, resource, query, store, log, ...(trim === undefined ? {} : { trim }) };
-      const reflector = new Reflector<T>(options);
+      const reflector = new Reflector<T>({ client, resource, query, store, log });
       this.#watches.push((signal) => reflector.run(signal));
     }
     store.onView((part) => {

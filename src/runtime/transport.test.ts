@@ -124,3 +124,18 @@ it('a window that grows while a request waits is waited out as a whole', async (
   expect((await written.promise) - grown).toBeGreaterThanOrEqual(1_490);
   await write;
 });
+
+it('a watch says that it is on its way only when it need not wait any more', async () => {
+  let refusals = 1;
+  const transport = await to((_, response) => {
+    refusals -= 1;
+    if (refusals < 0) ok(response);
+    else busy(response, 1);
+  });
+  const started = performance.now();
+  await expect(transport.call(POST, { timeoutMs: 900 })).rejects.toMatchObject({ code: 'TooManyRequests' });
+  const sent: number[] = [];
+  await transport.open(GET, new AbortController().signal, () => sent.push(performance.now() - started));
+  expect(sent).toHaveLength(1);
+  expect(sent[0]).toBeGreaterThanOrEqual(990);
+});

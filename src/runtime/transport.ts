@@ -132,9 +132,10 @@ export class Transport {
     );
   }
 
-  /** Opens an answer without an end; the caller ends it by the signal. */
-  async open(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+  /** Opens an answer without an end; the caller ends it by the signal. `sending` is called when no Retry-After is in the way. */
+  async open(request: Request, signal: AbortSignal, sending: () => void): Promise<AsyncIterable<Uint8Array>> {
     await this.#quiet(undefined, signal, Number.POSITIVE_INFINITY);
+    sending();
     const response = await this.#send(request, { agent: this.#agents.watches, signal, fence: OPEN, method: 'WATCH' });
     if (response.statusCode !== 200) throw await this.#refusal(response, undefined);
     return response.body as AsyncIterable<Uint8Array>;
