@@ -34,7 +34,13 @@ async function operator(asked: Flags): Promise<void> {
     healthPort: asked.healthPort,
     signal: stop.signal,
   });
-  const events = new EventRecorder({ client, log, controller: 'quorate', instance: process.env.POD_NAME ?? 'quorate' });
+  const events = new EventRecorder({
+    client,
+    log,
+    controller: 'quorate',
+    instance: process.env.POD_NAME ?? 'quorate',
+    signal: stop.signal,
+  });
   const etcd = new ClientPool();
   const clusters = manager.watch(etcdClusters);
   const watchedPods = manager.watch(pods, { labelSelector: CHILD_SELECTOR });
