@@ -49,7 +49,7 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
     case 'RecordIdentity':
       return recordIdentity(deps, o.cluster, step, signal);
     case 'IssueAuthorities':
-      await Promise.all(step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)));
+      await all(step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)));
       return;
     case 'WriteSecrets':
       await all([
