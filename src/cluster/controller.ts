@@ -7,7 +7,7 @@ import { etcdClusters } from '../api/resources.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
-import { isNamespaceGoing, KubeError, type KubeErrorCode } from '../runtime/errors.ts';
+import { isNamespaceGoing, KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
@@ -33,6 +33,7 @@ import {
 import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
+import { isLasting, REFUSALS } from './failures.ts';
 import type { Identity } from './identity.ts';
 import { type ObserverDeps, observe, withEtcd } from './observe.ts';
 import type { ClusterStores } from './observechildren.ts';
@@ -59,14 +60,10 @@ export interface ClusterControllerDeps {
   backupStatus(cluster: EtcdCluster): BackupStatus | undefined;
 }
 
-/** What the API server will not do, however often it is asked; told at once with what was tried. */
-const REFUSALS: Partial<Record<KubeErrorCode, string>> = { Forbidden: 'Refused', Invalid: 'Invalid' };
 /** Steps in one pass; a plan that never settles is a mistake of ours and must not spin. */
 const MAX_STEPS = 40;
 /** The same step in one pass, before somebody else must be undoing it. */
 const MAX_REPEATS = 4;
-/** Failed passes in a row before status says so: most causes go by themselves. */
-const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
@@ -183,6 +180,7 @@ export class ClusterController {
     const deps = this.#observer;
     const done = new Map<string, number>();
     for (let step = 0; step < MAX_STEPS; step += 1) {
+      ctx.step = undefined;
       const began = performance.now();
       let observed = await observe(deps, cluster, spec, ctx.signal);
       let planned = planObjects(observed);
@@ -196,6 +194,7 @@ export class ClusterController {
       done.set(message, again);
       if (again > MAX_REPEATS) return this.#fruitless(observed, planned, ctx);
       ctx.log.info({ step: action, reason }, message);
+      ctx.step = action;
       try {
         await act(deps, observed, planned.step, ctx.signal);
       } catch (e) {
@@ -244,7 +243,7 @@ export class ClusterController {
   async #confess(cluster: EtcdCluster, error: unknown, ctx: ReconcileContext): Promise<void> {
     const known = error instanceof EtcdError || (error instanceof KubeError && error.code === 'Fenced');
     const told = error instanceof Error && this.#told.has(error);
-    if (known || told || ctx.signal.aborted || ctx.attempt < CONFESS_AFTER) return;
+    if (known || told || ctx.signal.aborted || !isLasting(error, failingMs(ctx))) return;
     const derive = (c: EtcdCluster) => failedStatus(c, error, new Date());
     await this.#statuses.write(cluster, derive, ctx.signal).catch((e: unknown) => {
       ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
@@ -254,7 +253,7 @@ export class ClusterController {
   /** A write that was refused, or goes on failing, is a finding like any other; the step is tried again with back-off. */
   async #report(o: Observed, planned: Plan, error: unknown, ctx: ReconcileContext): Promise<void> {
     if (!(error instanceof KubeError) || error.code === 'Fenced') return;
-    if (!(error.code in REFUSALS) && ctx.attempt < CONFESS_AFTER) return;
+    if (!(error.code in REFUSALS) && !isLasting(error, failingMs(ctx))) return;
     const message = `${planned.step?.message ?? ''}: ${error.message}`;
     const finding: Finding = { kind: 'blocked', reason: REFUSALS[error.code] ?? 'ReconcileFailed', message };
     this.#told.add(error);
@@ -292,6 +291,9 @@ export class ClusterController {
 }
 
 const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
+
+const failingMs = ({ failingSince }: ReconcileContext): number | undefined =>
+  failingSince === undefined ? undefined : performance.now() - failingSince;
 
 const ageMs = ({ metadata }: KubeObject, now: Date): number =>
   now.getTime() - Date.parse(metadata.creationTimestamp ?? '');
