@@ -59,15 +59,22 @@ describe('security', () => {
     expect(text(conf.data?.['ca.crt'])).not.toBe(text(peer.data?.['ca.crt']));
     const [pod] = await suite.kube.list(pods, space(), of('cis'));
     for (const port of [2379, 2380]) {
-      // At this level the client itself offers old versions: a refusal is the member's.
-      const greet = (version: string) =>
+      // At this level the client itself offers old versions and weak ciphers: a refusal is the member's.
+      const greet = (version: string, cipher = 'DEFAULT') =>
         suite.environment.exec(RECORDER, [
           'sh',
           '-c',
-          `echo | timeout 5 openssl s_client -connect ${pod?.status?.podIP}:${port} -${version} -cipher DEFAULT@SECLEVEL=0 2>&1; true`,
+          `echo | timeout 5 openssl s_client -connect ${pod?.status?.podIP}:${port} -${version} -cipher ${cipher}@SECLEVEL=0 2>&1; true`,
         ]);
       expect(await greet('tls1_1'), `TLS 1.1 on ${port}`).toMatch(/alert protocol version[^]*Cipher is \(NONE\)/);
-      expect(await greet('tls1_2'), `control: TLS 1.2 on ${port}`).toContain('New, TLSv1.2, Cipher is ECDHE-');
+      for (const weak of ['ECDHE-RSA-AES128-SHA', 'ECDHE-RSA-AES256-SHA', 'AES128-GCM-SHA256', 'AES128-SHA'])
+        expect(await greet('tls1_2', weak), `${weak} on ${port}`).toMatch(
+          /alert handshake failure[^]*Cipher is \(NONE\)/,
+        );
+      for (const strong of ['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'])
+        expect(await greet('tls1_2', strong), `control: ${strong} on ${port}`).toContain(
+          `New, TLSv1.2, Cipher is ${strong}`,
+        );
     }
     await suite.dismiss(object);
   });
