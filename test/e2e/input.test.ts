@@ -3,12 +3,14 @@
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
+import { events, statefulSets } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { resourceQuotas } from './harness/resources.ts';
 import { memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 2 });
+const suite = useOperator({ namespaces: 3 });
 const space = () => suite.namespaces[0] ?? '';
 const ref = (name: string) => ({ namespace: space(), name });
 
@@ -81,6 +83,43 @@ describe.concurrent('impossible requests', () => {
     expect(condition(seen, 'Ready')?.message).toContain('exceeded quota');
     await suite.kube.apply({ ...quota, spec: { hard: { pods: '50' } } } as never);
     await waitAvailable(suite.kube, namespace, 'capped', 150_000);
+  });
+
+  test('what somebody forges into an Event is told in one line, without what would move or colour the text around it', async () => {
+    const namespace = suite.namespaces[2] ?? '';
+    const metadata = { namespace, name: 'fooled' };
+    await suite.kube.create(resourceQuotas, { metadata: { name: 'none', namespace }, spec: { hard: { pods: '0' } } });
+    const object = await suite.kube.create(etcdClusters, cluster(namespace, 'fooled'));
+    const set = await until('the StatefulSet is there', {
+      within: 60_000,
+      read: () => suite.kube.get(statefulSets, metadata),
+      holds: ({ metadata: { uid } }) => uid !== undefined,
+    });
+    // The newest is believed to say why there are no pods.
+    await suite.kube.create(events, {
+      metadata,
+      eventTime: '2099-01-01T00:00:00.000000Z',
+      type: 'Warning',
+      reason: 'FailedCreate',
+      action: 'Forge',
+      reportingController: 'example.com/tenant',
+      reportingInstance: 'tenant',
+      regarding: { apiVersion: 'apps/v1', kind: 'StatefulSet', ...metadata, uid: set.metadata.uid },
+      note: 'planted\r\nforged line \u001b[31m red \u202e turned',
+    });
+    const seen = await until('the forged text is told', {
+      within: 60_000,
+      read: () => suite.kube.get(etcdClusters, metadata),
+      holds: (o) => condition(o, 'Ready')?.message?.includes('planted forged line') ?? false,
+    });
+    const said = (await suite.kube.list(events, namespace)).filter((e) => e.regarding?.kind === 'EtcdCluster');
+    expect(said).not.toEqual([]);
+    const texts = [...(seen.status?.conditions ?? []).map((c) => c.message), ...said.map((e) => e.note)];
+    expect(texts.filter((text) => /[\p{Cc}\p{Bidi_Control}]/u.test(text ?? ''))).toEqual([]);
+    const log = await suite.operator.logs(5000);
+    expect(log).not.toMatch(/^forged line/m);
+    expect(log).not.toContain('\u001b');
+    await suite.remove(object);
   });
 
   test('what the schema cannot see is told by field, value and remedy; corrected, it is taken', async () => {
