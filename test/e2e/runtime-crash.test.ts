@@ -69,7 +69,7 @@ describe('crash sweep', () => {
       const writes = (await writesOf(reference.metadata.name)).length;
       expect(writes).toBeGreaterThan(12);
       const want = (await inventory(suite.kube, reference)).map((key) => key.replace(reference.metadata.name, 'NAME'));
-      await suite.kube.delete(etcdClusters, reference.metadata);
+      await suite.dismiss(reference);
       const step = whole ? 1 : Math.max(1, Math.floor(writes / somePoints));
       const points = Array.from({ length: writes }, (_, index) => index).filter((index) => index % step === 0);
       for (let from = 0; from < points.length; from += batch) {
@@ -87,8 +87,7 @@ describe('crash sweep', () => {
           expect(new Set(made.map(({ path, name }) => `${path}/${name}`)).size, `${title}: created once`).toBe(
             made.length,
           );
-          await suite.settle(object);
-          await suite.kube.delete(etcdClusters, object.metadata);
+          await suite.dismiss(object);
         }
       }
     },

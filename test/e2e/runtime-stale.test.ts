@@ -4,8 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
 import { persistentVolumeClaims, pods, statefulSets } from '../../src/runtime/resources.ts';
 import { cluster, waitAvailable } from './harness/cluster.ts';
-import { etcdctl } from './harness/etcdctl.ts';
-import { quiet, record } from './harness/oracle.ts';
+import { quiet, record, survives } from './harness/oracle.ts';
 import { identities, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
@@ -25,6 +24,7 @@ describe('stale views', () => {
       { verb: 'patch', namespace, resource: 'etcdclusters', name, subresource: '' },
       { kind: 'hold', at: 'request' },
     );
+    await suite.settle(object);
     await suite.kube.delete(etcdClusters, ref);
     // All is deleted, and the finalizer is about to go: this is what the cache will show again.
     const held = await last.held(60_000);
@@ -112,7 +112,8 @@ describe('stale views', () => {
     const { namespace = '', name } = object.metadata;
     const ref = { namespace, name };
     const first = await suite.available(object);
-    await etcdctl(suite.environment, ref, ['put', 'before', 'the gap']);
+    const recording = await suite.handOver(first);
+    await recording.acknowledged(5, 30_000);
     const collection = { namespace, resource: 'etcdclusters' };
     const blind = await suite.proxy.rule({ ...collection, verb: ['list', 'watch'] }, { kind: 'status', code: 503 });
     await suite.proxy.rule({ ...collection, verb: 'watch' }, { kind: 'cut' });
@@ -131,7 +132,9 @@ describe('stale views', () => {
     expect(set.metadata.ownerReferences?.map(({ uid }) => uid)).toEqual([second.metadata.uid]);
     expect(second.status?.genesis, 'the claims are adopted with their data').toBe(first.status?.genesis);
     // The authorities went with the first object; what is acknowledged must not.
-    expect(await etcdctl(suite.environment, ref, ['get', 'before', '--print-value-only'])).toBe('the gap\n');
+    const members = [`${name}-0`];
+    expect(await survives(suite.environment, second, recording, { members, consistency: 'l' })).toBe(true);
+    await recording.close();
     await repairs(suite.kube, object);
     await suite.dismiss(object);
   });
