@@ -28,6 +28,19 @@ const childKinds: Resource<KubeObject>[] = [
   statefulSets,
 ];
 
+/** The line by which a server ends a watch whose version it does not know any more. */
+export const expired = JSON.stringify({
+  type: 'ERROR',
+  object: {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    reason: 'Expired',
+    code: 410,
+    message: 'too old resource version',
+  },
+});
+
 const selectorOf = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 const refOf = ({ metadata }: EtcdCluster) => ({ namespace: metadata.namespace ?? '', name: metadata.name });
 
