@@ -17,7 +17,7 @@ import type { Kube } from './kube.ts';
 import { until } from './until.ts';
 
 /** Every kind of object that belongs to a cluster. */
-const childKinds: Resource<KubeObject>[] = [
+export const childKinds: Resource<KubeObject>[] = [
   configMaps,
   networkPolicies,
   persistentVolumeClaims,
@@ -41,22 +41,17 @@ export const expired = JSON.stringify({
   },
 });
 
-const selectorOf = (name: string) => `etcd.quorate.dev/cluster=${name}`;
+export const selectorOf = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 const refOf = ({ metadata }: EtcdCluster) => ({ namespace: metadata.namespace ?? '', name: metadata.name });
 
 /** `Kind/name` → UID of all objects of a cluster. */
-export async function identities(kube: Kube, object: EtcdCluster, kinds = childKinds): Promise<Record<string, string>> {
+export async function identities(kube: Kube, object: EtcdCluster): Promise<Record<string, string>> {
   const { namespace, name } = refOf(object);
-  const lists = await Promise.all(kinds.map((kind) => kube.list(kind, namespace, selectorOf(name))));
+  const lists = await Promise.all(childKinds.map((kind) => kube.list(kind, namespace, selectorOf(name))));
   const entries = lists.flatMap((items, index) =>
-    items.map(({ metadata }): [string, string] => [`${kinds[index]?.kind}/${metadata.name}`, metadata.uid ?? '']),
+    items.map(({ metadata }): [string, string] => [`${childKinds[index]?.kind}/${metadata.name}`, metadata.uid ?? '']),
   );
   return Object.fromEntries(entries.toSorted(([a], [b]) => a.localeCompare(b)));
-}
-
-/** Names of all objects of a cluster, as `Kind/name`: what two runs of one workload must have in common. */
-export async function inventory(kube: Kube, object: EtcdCluster): Promise<string[]> {
-  return Object.keys(await identities(kube, object));
 }
 
 /** Deletes the client Service and waits for its successor: the operator sees this cluster and acts. Returns milliseconds. */
