@@ -196,7 +196,7 @@ describe.concurrent('limits', () => {
     });
     await shown.struck(1, 90_000);
     await until('the operator has begun with the cluster as it was stored', {
-      within: 30_000,
+      within: 60_000,
       read: () => suite.proxy.writes({ verb: 'create', namespace, resource: 'configmaps' }),
       holds: (made) => made.some(({ body }) => body?.includes(stored.metadata.uid ?? 'no UID')),
     });
