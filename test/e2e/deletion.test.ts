@@ -69,6 +69,7 @@ describe.concurrent('deletion', () => {
     const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
     const object = await suite.available(cluster(space(), 'dropped', { storage }), 120_000);
     expect(object.metadata.finalizers).toEqual(['etcd.quorate.dev/claims']);
+    await suite.settle(object);
     await gone('dropped');
     await until('the claims are gone', {
       within: 60_000,
@@ -79,7 +80,7 @@ describe.concurrent('deletion', () => {
 
   test('a policy set back to Retain keeps the claims, and takes the finalizer off', async () => {
     const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
-    await suite.available(cluster(space(), 'spared', { storage }), 120_000);
+    await suite.settle(await suite.available(cluster(space(), 'spared', { storage }), 120_000));
     await suite.kube.patch(
       etcdClusters,
       { namespace: space(), name: 'spared' },

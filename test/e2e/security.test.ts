@@ -181,7 +181,7 @@ describe('security', () => {
     expect(
       (await audit({ since, user: account, resource: 'secrets', namespace: mine, name: fqdn })).length,
     ).toBeGreaterThan(0);
-    await suite.kube.delete(etcdClusters, object.metadata);
+    await suite.dismiss(object);
   });
 
   test('the operator’s account cannot read Secrets of a namespace that it does not watch, nor list those that it does', async () => {
