@@ -44,12 +44,12 @@ export const expired = JSON.stringify({
 export const selectorOf = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 const refOf = ({ metadata }: EtcdCluster) => ({ namespace: metadata.namespace ?? '', name: metadata.name });
 
-/** `Kind/name` → UID of all objects of a cluster. */
-export async function identities(kube: Kube, object: EtcdCluster): Promise<Record<string, string>> {
+/** `Kind/name` → UID of the objects of a cluster. */
+export async function identities(kube: Kube, object: EtcdCluster, kinds = childKinds): Promise<Record<string, string>> {
   const { namespace, name } = refOf(object);
-  const lists = await Promise.all(childKinds.map((kind) => kube.list(kind, namespace, selectorOf(name))));
+  const lists = await Promise.all(kinds.map((kind) => kube.list(kind, namespace, selectorOf(name))));
   const entries = lists.flatMap((items, index) =>
-    items.map(({ metadata }): [string, string] => [`${childKinds[index]?.kind}/${metadata.name}`, metadata.uid ?? '']),
+    items.map(({ metadata }): [string, string] => [`${kinds[index]?.kind}/${metadata.name}`, metadata.uid ?? '']),
   );
   return Object.fromEntries(entries.toSorted(([a], [b]) => a.localeCompare(b)));
 }
