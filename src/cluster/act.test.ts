@@ -26,7 +26,12 @@ it('a step whose first write fails ends only when its other writes have ended', 
   const deps = { client, keys, own: new OwnWrites(), secrets: new SecretReader(client) };
   let ended = false;
   const signal = new AbortController().signal;
-  const acting = act(deps, observed(), { action: 'IssueAuthorities', sides: ['peer', 'client'], children: [] } as never, signal);
+  const acting = act(
+    deps,
+    observed(),
+    { action: 'IssueAuthorities', sides: ['peer', 'client'], children: [] } as never,
+    signal,
+  );
   const settled = acting.catch((e: unknown) => e).finally(() => void (ended = true));
   await expect.poll(() => posted.length, { timeout: 8_000 }).toBe(2);
   await client.find(pods, { namespace: 'shop', name: 'orders-0' });
