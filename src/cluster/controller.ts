@@ -215,7 +215,7 @@ export class ClusterController {
     }
     // A look that took long says that the machine is busy: looking more often would only take from the members' share.
     if (forming) {
-      const pauseMs = Math.min(TROUBLED_MS, Math.max(FORMING_MS, 4 * tookMs));
+      const pauseMs = Math.min(TROUBLED_MS, Math.max(FORMING_MS, 2 * tookMs));
       const soon = !news && o.pods.some((p) => p.status?.podIP !== undefined && ageMs(p, o.now) < SOON_MS);
       if (soon) this.#deps.keys.pause();
       return { requeueAfterMs: soon ? pauseMs : TROUBLED_MS, gatherMs: pauseMs / 2 };
