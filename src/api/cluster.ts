@@ -208,9 +208,8 @@ export const clusterSpec = z
 
 /** The spec as a user writes it. */
 export type EtcdClusterSpec = z.input<typeof clusterSpec>;
-type Parsed = z.output<typeof clusterSpec>;
-/** The spec with every default filled in. */
-export type EffectiveCluster = Omit<Parsed, 'etcd'> & { etcd: Parsed['etcd'] & { quota: string } };
+/** The spec with every default filled in. `quota` is in force: `etcd.quota`, or what the volume can hold where that is absent. */
+export type EffectiveCluster = z.output<typeof clusterSpec> & { readonly quota: string };
 
 export type { EtcdClusterStatus, MemberRecord } from './status.ts';
 

@@ -17,7 +17,8 @@ import {
 } from '../runtime/resources.ts';
 import { certificateFacts, judgeSecret } from './certificates.ts';
 import { foreignness, isOf } from './foreign.ts';
-import { decodeIdentity, formationOf, type Identity, IdentityError, recoverIdentity } from './identity.ts';
+import { formationOf } from './formation.ts';
+import { decodeIdentity, type Identity, IdentityError, recoverIdentity } from './identity.ts';
 import { type ChildrenDeps, readChildren, readObsolete } from './observechildren.ts';
 import type { AuthorityState, ChildState, Observed, SecretState } from './observed.ts';
 import { observeEtcd } from './probe.ts';

@@ -5,7 +5,8 @@ import type { EffectiveCluster, EtcdCluster, EtcdClusterStatus } from '../api/cl
 import { effectiveSpec } from '../api/effective.ts';
 import type { MemberStatus } from '../etcd/types.ts';
 import { conditionsProblem } from '../runtime/conditions.ts';
-import { drawIdentity, formationOf } from './identity.ts';
+import { formationOf } from './formation.ts';
+import { drawIdentity } from './identity.ts';
 import type { MemberView, Observed, SecretState } from './observed.ts';
 import type { Finding } from './rules/rule.ts';
 import { deriveStatus, failedStatus, invalidStatus } from './status.ts';

@@ -5,7 +5,8 @@ import type { EtcdCluster } from '../../api/cluster.ts';
 import { effectiveSpec } from '../../api/effective.ts';
 import type { NetworkPolicy } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
-import { drawIdentity, formationOf } from '../identity.ts';
+import { formationOf } from '../formation.ts';
+import { drawIdentity } from '../identity.ts';
 import { renderBudget, renderNetworkPolicies } from './policies.ts';
 
 const members = { 'etcd.quorate.dev/cluster': 'orders', 'app.kubernetes.io/component': 'member' };

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../../api/cluster.ts';
 import { effectiveSpec } from '../../api/effective.ts';
 import { drift } from '../drift.ts';
-import { drawIdentity, formationOf } from '../identity.ts';
+import { formationOf } from '../formation.ts';
+import { drawIdentity } from '../identity.ts';
 import { renderClaims, renderStatefulSet } from './statefulset.ts';
 
 const members = { 'etcd.quorate.dev/cluster': 'orders', 'app.kubernetes.io/component': 'member' };

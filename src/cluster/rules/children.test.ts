@@ -21,7 +21,8 @@ import {
   unmarked,
   unsealed,
 } from '../fixtures.ts';
-import { formationOf, type Identity } from '../identity.ts';
+import { formationOf } from '../formation.ts';
+import type { Identity } from '../identity.ts';
 import type { ChildState } from '../observed.ts';
 import { renderBudget } from '../render/policies.ts';
 import { renderStatefulSet } from '../render/statefulset.ts';

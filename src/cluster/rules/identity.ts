@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the identity record: draw it once, bring it back from the claims, draw it anew while nothing was formed.
-import { isDeepStrictEqual } from 'node:util';
 import { childNames } from '../../api/names.ts';
-import { claimIdentity, drawIdentity, formationOf } from '../identity.ts';
+import { edits, formationOf } from '../formation.ts';
+import { claimIdentity, drawIdentity } from '../identity.ts';
 import type { Observed } from '../observed.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Ruling } from './rule.ts';
@@ -20,9 +20,11 @@ export function identityRule(o: Observed): Ruling | undefined {
     return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message: recovered.message } };
   }
   if (recovered?.kind === 'identity') {
-    const { identity, from } = recovered;
+    const { identity, from, assumed } = recovered;
     const step = { action: 'RecordIdentity', identity, replaces, event: true } as const;
-    const message = `taking over the data of ${identity.members.length} members (genesis ${identity.genesis})`;
+    const unknown =
+      assumed === undefined ? '' : `; ${assumed} are taken as they stand, since no claim tells the old ones`;
+    const message = `taking over the data of ${identity.members.length} members (genesis ${identity.genesis})${unknown}`;
     if (from === 'claims') return { step: { ...step, reason: 'DataAdopted', message } };
     return { step: { ...step, reason: 'ChildrenRestored', message: `putting back ConfigMap ${config}` } };
   }
@@ -47,9 +49,8 @@ export function reformRule(o: Observed): Ruling | undefined {
   const { genesis } = o.identity;
   const marks = o.claims.map(claimIdentity);
   if (marks.some((m) => m?.formed === true && m.genesis === genesis)) return undefined;
-  const wanted = formationOf(o.spec);
-  if (isDeepStrictEqual(wanted, o.identity.formation)) return undefined;
-  const drawn = drawIdentity(o.cluster.metadata.name, wanted);
+  if (edits(o.spec, o.identity.formation).length === 0) return undefined;
+  const drawn = drawIdentity(o.cluster.metadata.name, formationOf(o.spec));
   const identity = o.identity.authorities === undefined ? drawn : { ...drawn, authorities: o.identity.authorities };
   const message = `the spec changed before the cluster was formed: forming it anew (genesis ${identity.genesis})`;
   const replaces = o.config?.metadata.resourceVersion;
