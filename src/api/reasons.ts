@@ -85,6 +85,11 @@ const MEMBERS = {
     'A member raised an alarm: its database is full (NOSPACE), or its data differs from that of the others (CORRUPT).',
     'NOSPACE: delete keys, compact, defragment, disarm. CORRUPT: find out who is right, or restore from a backup.',
   ),
+  VersionMismatch: r(
+    'Ready, Stalled',
+    'Members run another version of etcd than spec.version says; before the cluster is formed, it is not formed.',
+    'Correct spec.image or spec.version; often the digest is that of another version.',
+  ),
   Unschedulable: r('Ready, Stalled', 'A pod finds no node.', 'Free or add capacity, or correct spec.pods.'),
   ImageUnavailable: r(
     'Ready, Stalled',
