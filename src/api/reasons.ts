@@ -146,8 +146,13 @@ const DATA = {
   ),
   ClaimLost: r(
     'Ready, Stalled',
-    'The claim of a member is gone or being deleted.',
-    'Bring it back, or restore the cluster from a backup.',
+    'The claim of a member is gone, being deleted, or not the one that the cluster was formed with.',
+    'Bring it back as [operations.md](operations.md#bringing-a-claim-back) says, or restore the cluster from a backup.',
+  ),
+  ClaimUnfit: r(
+    'Ready, Stalled',
+    'Before the cluster is formed: a claim of its name was not made for it, has a volume, and is not as spec.storage asks.',
+    'Delete the claim if nothing on its volume is needed, or ask for the storage that it has.',
   ),
   MixedData: r(
     'Ready, Stalled',
@@ -197,7 +202,11 @@ const STEPS = {
   ),
   ChildrenRemoved: r('log, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
   ClaimsMarked: r('log', 'The claims are told which data they hold.', 'Wait.'),
-  ClaimsReplaced: r('log, Event', 'Claims that never held data are made again.', 'Wait.'),
+  ClaimsReplaced: r(
+    'log, Event',
+    'The cluster is formed anew: claims of the earlier attempt, which hold nothing acknowledged, go.',
+    'Wait.',
+  ),
   KubeletsNudged: r(
     'log',
     'The kubelets are asked to look at pods of members again: at new files, or at a pod that they have not begun with.',

@@ -189,6 +189,8 @@ async function whyNoPods(
   // A pod that was made after the refusal shows that the cause is gone.
   const fresh = found
     .filter((e) => e.regarding?.uid === set.metadata.uid && lastSeen(e) > since)
+    // Not refused, only too early: a claim on its way out is followed by another one.
+    .filter((e) => !/pvc \S+ is being deleted/.test(e.note ?? ''))
     .toSorted((a, b) => lastSeen(a) - lastSeen(b));
   return fresh.at(-1)?.note;
 }
