@@ -112,7 +112,7 @@ const SPEC = {
   UnsupportedChange: r(
     'Ready, Stalled, UpdatePending',
     'An edit that this version cannot carry out on a running cluster.',
-    'Set the old value again, or wait for a version that can (a larger storage.size cannot be taken back); the cluster goes on as it was formed.',
+    'Set the old value again, or wait for a version that can; the cluster goes on as it was formed.',
   ),
   Paused: r(
     'Ready, Paused',

@@ -328,6 +328,7 @@ describe('conditions', () => {
     const status = deriveStatus(lost, [], undefined);
     expect(status.genesis).toBe(earlierStatus.genesis);
     expect(status.genesis).toBeDefined();
+    expect([earlierStatus.storage, status.storage]).toEqual([identity.formation.storage, identity.formation.storage]);
     expect(status.clientSecrets).toEqual(earlierStatus.clientSecrets);
   });
 });

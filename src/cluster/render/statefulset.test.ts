@@ -87,6 +87,14 @@ describe('placement', () => {
     expect(rendered({ pods }).pod).toMatchObject(pods);
   });
 
+  it('a constraint of the user’s counts the members, unless it says what else', () => {
+    const zone = { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' as const };
+    const others = { matchLabels: { app: 'x' } };
+    const rack = { ...zone, topologyKey: 'rack', labelSelector: others };
+    const constraints = rendered({ pods: { topologySpreadConstraints: [zone, rack] } }).pod?.topologySpreadConstraints;
+    expect(constraints?.map((c) => c.labelSelector)).toEqual([{ matchLabels: members }, others]);
+  });
+
   it('the user’s affinity to nodes leaves the spread of members alone', () => {
     const nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } };
     const { affinity } = rendered({ pods: { affinity: { nodeAffinity } } }).pod ?? {};

@@ -122,7 +122,8 @@ function placement(cluster: EtcdCluster, identity: Identity) {
   };
   return {
     affinity: { ...spread, ...pods.affinity },
-    topologySpreadConstraints: pods.topologySpreadConstraints ?? [
+    // Without a selector Kubernetes counts no pod, and the constraint would have no effect.
+    topologySpreadConstraints: pods.topologySpreadConstraints?.map((c) => ({ labelSelector: selector, ...c })) ?? [
       {
         maxSkew: 1,
         topologyKey: 'topology.kubernetes.io/zone',
