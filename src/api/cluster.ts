@@ -2,6 +2,7 @@
 // The EtcdCluster resource: its schema in zod, from which types, defaults, CRD and reference are made.
 import { z } from 'zod';
 import type { KubeObject } from '../runtime/json.ts';
+import { ipBlock } from './cidr.ts';
 import {
   type CelRule,
   dnsLabel,
@@ -161,16 +162,16 @@ const service = z
       .enum(['ClusterIP', 'LoadBalancer', 'NodePort'])
       .default('ClusterIP')
       .describe(
-        'How clients reach the cluster; see also networkPolicy. Server certificates hold only names inside the Kubernetes cluster: clients outside must check one of those.',
+        'How clients reach the cluster. For clients outside the Kubernetes cluster `networkPolicy.clients` has to name their addresses too. Server certificates hold only names inside the Kubernetes cluster: clients outside must check one of those.',
       ),
     annotations: ownAnnotations().default({}).describe('Annotations of the Service, for instance of a load balancer.'),
   })
   .prefault({})
   .describe('The Service for clients, `<cluster>-client`.');
 
-const CLIENT_SAYS = 'must have podSelector, namespaceSelector or both; {} selects all';
+const CLIENT_SAYS = 'must have podSelector, namespaceSelector or both, or ipBlock alone; {} selects all';
 const anySelector: CelRule = {
-  rule: 'has(self.podSelector) || has(self.namespaceSelector)',
+  rule: '(has(self.podSelector) || has(self.namespaceSelector)) != has(self.ipBlock)',
   message: CLIENT_SAYS,
   reason: 'FieldValueInvalid',
 };
@@ -179,8 +180,16 @@ const policyClient = z
   .object({
     podSelector: labelSelector().optional().describe('Pods; all pods of the selected namespaces if absent.'),
     namespaceSelector: labelSelector().optional().describe('Namespaces; that of the cluster if absent.'),
+    ipBlock: ipBlock()
+      .optional()
+      .describe(
+        'Addresses, for clients outside the Kubernetes cluster. Behind a load balancer or a node port a member may see the address of a node in place of the client.',
+      ),
   })
-  .refine((c) => c.podSelector !== undefined || c.namespaceSelector !== undefined, CLIENT_SAYS)
+  .refine(
+    (c) => (c.podSelector !== undefined || c.namespaceSelector !== undefined) !== (c.ipBlock !== undefined),
+    CLIENT_SAYS,
+  )
   .meta(rules(anySelector));
 
 const networkPolicy = z
@@ -219,9 +228,8 @@ export const clusterSpec = z
 
 /** The spec as a user writes it. */
 export type EtcdClusterSpec = z.input<typeof clusterSpec>;
-type Parsed = z.output<typeof clusterSpec>;
-/** The spec with every default filled in. */
-export type EffectiveCluster = Omit<Parsed, 'etcd'> & { etcd: Parsed['etcd'] & { quota: string } };
+/** The spec with every default filled in. `quota` is in force: `etcd.quota`, or what the volume can hold where that is absent. */
+export type EffectiveCluster = z.output<typeof clusterSpec> & { readonly quota: string };
 
 export type { EtcdClusterStatus, MemberRecord } from './status.ts';
 

@@ -14,7 +14,7 @@ const cluster = (spec: object, name = 'orders'): EtcdCluster => ({
 const quotaFor = (size: string): string => {
   const effective = effectiveSpec(cluster({ storage: { size } }));
   if (!effective.ok) throw new Error(effective.message);
-  return effective.spec.etcd.quota;
+  return effective.spec.quota;
 };
 
 describe('effectiveSpec', () => {
@@ -27,8 +27,8 @@ describe('effectiveSpec', () => {
         storage: { size: '10Gi', accessMode: 'ReadWriteOnce', retentionPolicy: { whenDeleted: 'Retain' } },
         image: { repository: 'gcr.io/etcd-development/etcd', pullPolicy: 'IfNotPresent', pullSecrets: [] },
         tls: { clientCertificates: [] },
+        quota: '2048Mi',
         etcd: {
-          quota: '2048Mi',
           maxRequestBytes: '1536Ki',
           autoCompaction: { mode: 'Periodic', retention: '5m' },
           heartbeatInterval: '100ms',

@@ -19,9 +19,7 @@ import { versionRefusal } from './versions.ts';
 const MIB = 1024n ** 2n;
 const RESERVE = quantityBytes(LOG_RESERVE);
 
-type Parsed = Omit<EffectiveCluster, 'etcd'> & {
-  etcd: Omit<EffectiveCluster['etcd'], 'quota'> & { quota?: string | undefined };
-};
+type Parsed = Omit<EffectiveCluster, 'quota'>;
 /** Why not; undefined if nothing is wrong. */
 type Check = (spec: Parsed) => EffectiveSpecFailure | undefined;
 
@@ -51,7 +49,7 @@ function parse(cluster: EtcdCluster): { readonly ok: true; readonly spec: Effect
     if (failure !== undefined) return failure;
   }
   const quota = spec.etcd.quota ?? `${fittingQuota(quantityBytes(spec.storage.size)) / MIB}Mi`;
-  return { ok: true, spec: { ...spec, etcd: { ...spec.etcd, quota } } };
+  return { ok: true, spec: { ...spec, quota } };
 }
 
 /** As kubectl prints it: `spec.tls.clientCertificates[0].name`. */

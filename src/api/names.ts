@@ -18,6 +18,8 @@ export const ANNOTATIONS = {
   /** `true` on a claim once its cluster was formed: it then holds data that may never be started empty. */
   formed: `${GROUP}/formed`,
   version: `${GROUP}/version`,
+  /** On claims: the options that the cluster was formed with, as JSON. */
+  formation: `${GROUP}/formation`,
   /** On claims: how many members the cluster has, so that a lost claim of the last one is missed. */
   replicas: `${GROUP}/replicas`,
   /** On a StatefulSet: when its controller was last asked to look again. */

@@ -67,7 +67,7 @@ const spreadConstraint = z.object({
   maxSkew: z.int().min(1).max(9).describe('How many members more one domain may hold than another.'),
   topologyKey: labelKey().describe('Node label whose values are the domains.'),
   whenUnsatisfiable: z.enum(['DoNotSchedule', 'ScheduleAnyway']).describe('What happens where there is no way.'),
-  labelSelector: labelSelector().optional().describe('Pods that are counted.'),
+  labelSelector: labelSelector().optional().describe('Pods that are counted; the members of the cluster if absent.'),
 });
 
 const TOLERATION_SAYS = 'a toleration with operator Exists has no value, and one without a key needs operator Exists';

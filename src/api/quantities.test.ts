@@ -2,7 +2,7 @@
 // Tests of quantities and durations.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DURATION_PATTERN, durationMs, QUANTITY_PATTERN, quantityBytes } from './quantities.ts';
+import { DURATION_PATTERN, durationMs, QUANTITY_PATTERN, quantityBytes, quantityNanos } from './quantities.ts';
 
 describe('a quantity', () => {
   it.each([
@@ -58,6 +58,26 @@ describe('a quantity', () => {
         return true;
       }),
     );
+  });
+});
+
+describe('a quantity of a live object', () => {
+  const same = (a: string, b: string) => expect([a, quantityNanos(a)]).toEqual([a, quantityNanos(b)]);
+  it.each([
+    ['1181116006400m', '1.1Gi'],
+    ['100m', '0.1'],
+    ['1u', '0.000001'],
+    ['1n', '0.000000001'],
+    ['1e3', '1k'],
+    ['12E3', '12k'],
+    ['15e-1', '1500m'],
+    ['1E', '1000P'],
+    ['2Ei', '2048Pi'],
+    ['1024Mi', '1Gi'],
+    ['134217728', '128Mi'],
+  ])('%s is %s', same);
+  it.each(['', 'x', '-1', '1 Gi', '1GiB', '1e', '1e999', '.5', '1.', 'NaN', '0x10', '1ei'])('is not %j', (text) => {
+    expect(quantityNanos(text)).toBeUndefined();
   });
 });
 

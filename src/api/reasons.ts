@@ -85,6 +85,11 @@ const MEMBERS = {
     'A member raised an alarm: its database is full (NOSPACE), or its data differs from that of the others (CORRUPT).',
     'NOSPACE: delete keys, compact, defragment, disarm. CORRUPT: find out who is right, or restore from a backup.',
   ),
+  VersionMismatch: r(
+    'Ready, Stalled',
+    'Members run another version of etcd than spec.version says; before the cluster is formed, it is not formed.',
+    'Correct spec.image or spec.version; often the digest is that of another version.',
+  ),
   Unschedulable: r('Ready, Stalled', 'A pod finds no node.', 'Free or add capacity, or correct spec.pods.'),
   ImageUnavailable: r(
     'Ready, Stalled',
@@ -107,7 +112,7 @@ const SPEC = {
   UnsupportedChange: r(
     'Ready, Stalled, UpdatePending',
     'An edit that this version cannot carry out on a running cluster.',
-    'Set the old value again, or wait for a version that can (a larger storage.size cannot be taken back); the cluster goes on as it was formed.',
+    'Set the old value again, or wait for a version that can; the cluster goes on as it was formed.',
   ),
   Paused: r(
     'Ready, Paused',
@@ -141,8 +146,13 @@ const DATA = {
   ),
   ClaimLost: r(
     'Ready, Stalled',
-    'The claim of a member is gone or being deleted.',
-    'Bring it back, or restore the cluster from a backup.',
+    'The claim of a member is gone, being deleted, or not the one that the cluster was formed with.',
+    'Bring it back as [operations.md](operations.md#bringing-a-claim-back) says, or restore the cluster from a backup.',
+  ),
+  ClaimUnfit: r(
+    'Ready, Stalled',
+    'Before the cluster is formed: a claim of its name was not made for it, has a volume, and is not as spec.storage asks.',
+    'Delete the claim if nothing on its volume is needed, or ask for the storage that it has.',
   ),
   MixedData: r(
     'Ready, Stalled',
@@ -192,7 +202,11 @@ const STEPS = {
   ),
   ChildrenRemoved: r('log, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
   ClaimsMarked: r('log', 'The claims are told which data they hold.', 'Wait.'),
-  ClaimsReplaced: r('log, Event', 'Claims that never held data are made again.', 'Wait.'),
+  ClaimsReplaced: r(
+    'log, Event',
+    'The cluster is formed anew: claims of the earlier attempt, which hold nothing acknowledged, go.',
+    'Wait.',
+  ),
   KubeletsNudged: r(
     'log',
     'The kubelets are asked to look at pods of members again: at new files, or at a pod that they have not begun with.',

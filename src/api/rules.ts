@@ -46,23 +46,31 @@ const unformed = '!has(oldSelf.status) || !has(oldSelf.status.genesis)';
 const now = 'self.spec.storage';
 const before = 'oldSelf.spec.storage';
 
+/** What the volumes are, where the operator has said so: whoever asked for something else can always go back to it. */
+const formed = 'oldSelf.status.storage';
+const isFormed = (field: string): string => `has(${formed}) && has(${formed}.${field})`;
+const same = (field: string, other: string): string =>
+  `(has(${now}.${field}) == has(${other}.${field}) && (!has(${now}.${field}) || ${now}.${field} == ${other}.${field}))`;
+const least = (other: string): string =>
+  `(isQuantity(${other}.size) && quantity(${now}.size).compareTo(quantity(${other}.size)) >= 0)`;
+
 /** Rules of the whole object, because they ask the status whether there is data yet. */
 export const volumeRules: CelRule[] = [
   {
-    rule: `${unformed} || !isQuantity(${now}.size) || !isQuantity(${before}.size) || quantity(${now}.size).compareTo(quantity(${before}.size)) >= 0`,
-    messageExpression: `'cannot shrink from ' + ${before}.size + ' to ' + ${now}.size + ': volumes only grow; set ' + ${before}.size + ' or more'`,
+    rule: `${unformed} || !isQuantity(${now}.size) || ${least(before)} || (${isFormed('size')} && ${least(formed)})`,
+    messageExpression: `'cannot shrink from ' + ${before}.size + ' to ' + ${now}.size + ': volumes only grow; set ' + (${isFormed('size')} ? ${formed}.size : ${before}.size) + ' or more'`,
     fieldPath: '.spec.storage.size',
     reason,
   },
   {
-    rule: `${unformed} || (has(${now}.storageClassName) == has(${before}.storageClassName) && (!has(${now}.storageClassName) || ${now}.storageClassName == ${before}.storageClassName))`,
+    rule: `${unformed} || ${same('storageClassName', before)} || (has(${formed}) && ${same('storageClassName', formed)})`,
     message: 'cannot change, because the volumes exist: set what it was, or make a new cluster',
     fieldPath: '.spec.storage.storageClassName',
     reason: 'FieldValueForbidden',
   },
   {
-    rule: `${unformed} || ${now}.accessMode == ${before}.accessMode`,
-    messageExpression: `'cannot change, because the volumes exist: set ' + ${before}.accessMode + ', or make a new cluster'`,
+    rule: `${unformed} || ${now}.accessMode == ${before}.accessMode || (${isFormed('accessMode')} && ${now}.accessMode == ${formed}.accessMode)`,
+    messageExpression: `'cannot change, because the volumes exist: set ' + (${isFormed('accessMode')} ? ${formed}.accessMode : ${before}.accessMode) + ', or make a new cluster'`,
     fieldPath: '.spec.storage.accessMode',
     reason: 'FieldValueForbidden',
   },

@@ -49,6 +49,14 @@ const certificate = z.object({
   notAfter: time().describe('When the certificate in it expires.'),
 });
 
+const storage = z.object({
+  size: word(32).optional().describe('Size of each volume.'),
+  storageClassName: word()
+    .optional()
+    .describe("StorageClass; absent if it was left to the Kubernetes cluster's default."),
+  accessMode: word(32).optional().describe('Access mode.'),
+});
+
 /** `status` of an EtcdCluster. */
 export const clusterStatus = z.object({
   observedGeneration: observedGeneration(),
@@ -56,6 +64,7 @@ export const clusterStatus = z.object({
   clusterId: word(16).optional().describe('As etcdctl prints it.'),
   genesis: word(64).optional().describe('Names the data of this cluster; set once it was formed.'),
   version: word(64).optional().describe('Version of etcd that the members run.'),
+  storage: storage.optional().describe('What the cluster was formed with; `spec.storage` can always go back to it.'),
   replicas: z.int().optional().describe('Members.'),
   readyReplicas: z.int().optional().describe('Members that serve.'),
   membersSummary: word(16).optional().describe('Members that serve, of all, such as `3/3`.'),

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Carries out one planned step. It decides nothing: an outcome that it cannot know is looked at again by the next pass.
 import type { EtcdCluster } from '../api/cluster.ts';
-import { ANNOTATIONS, childNames } from '../api/names.ts';
+import { ANNOTATIONS, childNames, LABELS } from '../api/names.ts';
 import type { DeleteOptions, KubeClient } from '../runtime/client.ts';
 import { KubeError } from '../runtime/errors.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
   type ConfigMap,
   configMaps,
-  type PersistentVolumeClaim,
   type Pod,
   persistentVolumeClaims,
   pods,
@@ -20,7 +19,7 @@ import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authorit
 import type { KeyPool } from '../tls/keys.ts';
 import { repair } from './drift.ts';
 import { foreignness } from './foreign.ts';
-import { claimIdentity, decodeIdentity, encodeIdentity } from './identity.ts';
+import { claimIdentity, decodeIdentity, encodeIdentity, type Identity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
 import {
@@ -31,6 +30,7 @@ import {
   secretText,
 } from './render/certificates.ts';
 import { ownedMetadata } from './render/children.ts';
+import { isReplaceable } from './replaceable.ts';
 import type { Nudge, Seal, Step } from './rules/rule.ts';
 import type { SecretReader } from './secrets.ts';
 
@@ -47,7 +47,7 @@ type Of<A extends Step['action']> = Extract<Step, { action: A }>;
 export async function act(deps: ActorDeps, o: Observed, step: Step, signal: AbortSignal): Promise<void> {
   switch (step.action) {
     case 'RecordIdentity':
-      return recordIdentity(deps, o.cluster, step, signal);
+      return recordIdentity(deps, o, step, signal);
     case 'IssueAuthorities':
       await all([
         ...step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)),
@@ -68,7 +68,7 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       await all(step.pods.map((p) => deleteStalePod(deps, o.cluster, p, signal)));
       return;
     case 'ReplaceClaims':
-      await all(step.claims.map((c) => deleteUnboundClaim(deps, c, signal)));
+      await all(step.claims.map((c) => deleteReplaceableClaim(deps, o.cluster, c, signal)));
       return;
     case 'ReplaceStatefulSet':
       return deleteStatefulSet(deps, o.cluster, step.set, signal);
@@ -91,16 +91,20 @@ async function all(work: readonly Promise<void>[]): Promise<void> {
  * two is there without the other, the next pass makes them agree. A kubelet is told when there is something to be seen.
  */
 async function sealMembers(deps: ActorDeps, o: Observed, seal: Seal, signal: AbortSignal): Promise<void> {
-  await all([recordIdentity(deps, o.cluster, seal, signal), writeSecret(deps, o, seal.secret, signal)]);
+  await all([recordIdentity(deps, o, seal, signal), writeSecret(deps, o, seal.secret, signal)]);
   await nudgeKubelets(deps, seal.nudges, signal);
 }
 
 async function recordIdentity(
   deps: ActorDeps,
-  cluster: EtcdCluster,
+  o: Observed,
   step: Pick<Of<'RecordIdentity'>, 'identity' | 'replaces'>,
   signal: AbortSignal,
-) {
+): Promise<void> {
+  const { cluster, identity: before } = o;
+  // The cache may not show yet that a claim is marked: from then on its genesis is never given up.
+  const renewed = before !== undefined && before.genesis !== step.identity.genesis;
+  if (renewed && (await isMarkedFormed(deps, cluster, before.genesis, signal))) return;
   const config: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -228,27 +232,49 @@ async function nudgeStatefulSet(deps: ActorDeps, set: KubeObject, value: string,
   deps.own.note(statefulSets, await deps.client.patch(statefulSets, ref, patch, { signal }));
 }
 
+async function isMarkedFormed(deps: ActorDeps, cluster: EtcdCluster, genesis: string, signal: AbortSignal) {
+  const { namespace, name } = cluster.metadata;
+  const selected = { namespace, labelSelector: `${LABELS.cluster}=${name}` };
+  const claims = await deps.client.list(persistentVolumeClaims, selected, { signal });
+  for (const claim of claims) deps.own.note(persistentVolumeClaims, claim);
+  return claims.map(claimIdentity).some((m) => m?.formed === true && m.genesis === genesis);
+}
+
+/** As it is now; undefined when there is none of this EtcdCluster. */
+async function liveRecord(deps: ActorDeps, cluster: EtcdCluster, signal: AbortSignal): Promise<Identity | undefined> {
+  const ref = { namespace: cluster.metadata.namespace as string, name: childNames(cluster.metadata.name).config };
+  const config = await deps.client.find(configMaps, ref, { signal });
+  return config === undefined || foreignness(config, cluster) !== undefined ? undefined : decodeIdentity(config);
+}
+
 /** Only for pods of a formation that never finished; pod and record are read live, so that a member is never hit. */
 async function deleteStalePod(deps: ActorDeps, cluster: EtcdCluster, pod: Pod, signal: AbortSignal): Promise<void> {
   const namespace = pod.metadata.namespace as string;
-  const names = childNames(cluster.metadata.name);
-  const [live, config] = await Promise.all([
+  const [live, record] = await Promise.all([
     deps.client.find(pods, { namespace, name: pod.metadata.name }, { signal }),
-    deps.client.get(configMaps, { namespace, name: names.config }, { signal }),
+    liveRecord(deps, cluster, signal),
   ]);
-  const { phase, genesis } = decodeIdentity(config);
-  if (phase === 'Formed' || live === undefined || live.metadata.uid !== pod.metadata.uid) return;
+  if (record?.phase !== 'Forming' || live === undefined || live.metadata.uid !== pod.metadata.uid) return;
   const owner = live.metadata.ownerReferences?.find((r) => r.controller === true);
-  if (owner?.kind !== 'StatefulSet' || owner.name !== names.statefulSet) return;
-  if (live.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis) await remove(deps, pods, live, signal);
+  const genesis = live.metadata.annotations?.[ANNOTATIONS.genesis];
+  // Without an owner, and yet of a genesis, is what a StatefulSet that was just replaced has left for the next one.
+  const own = owner === undefined ? genesis !== undefined : isSetOf(cluster, owner);
+  if (own && genesis !== record.genesis) await remove(deps, pods, live, signal);
 }
 
-async function deleteUnboundClaim(deps: ActorDeps, claim: KubeObject, signal: AbortSignal): Promise<void> {
+const isSetOf = (cluster: EtcdCluster, { kind, name }: { kind: string; name: string }): boolean =>
+  kind === 'StatefulSet' && name === childNames(cluster.metadata.name).statefulSet;
+
+/** Claim and record are read live: what is marked or formed meanwhile stays. */
+async function deleteReplaceableClaim(deps: ActorDeps, cluster: EtcdCluster, claim: KubeObject, signal: AbortSignal) {
   const ref = { namespace: claim.metadata.namespace as string, name: claim.metadata.name };
-  const live: PersistentVolumeClaim | undefined = await deps.client.find(persistentVolumeClaims, ref, { signal });
-  if (live === undefined || live.metadata.uid !== claim.metadata.uid) return;
-  if (live.spec?.volumeName !== undefined || claimIdentity(live)?.formed === true) return;
-  await remove(deps, persistentVolumeClaims, live, signal);
+  const [live, record] = await Promise.all([
+    deps.client.find(persistentVolumeClaims, ref, { signal }),
+    liveRecord(deps, cluster, signal),
+  ]);
+  if (live === undefined || record === undefined || live.metadata.uid !== claim.metadata.uid) return;
+  deps.own.note(persistentVolumeClaims, live);
+  if (isReplaceable(live, cluster, record)) await remove(deps, persistentVolumeClaims, live, signal);
 }
 
 /** Its pods stay and are taken over by the next one. */

@@ -36,4 +36,9 @@ describe('with the policy Delete', () => {
   ])('%s', (_sentence, given, { record, status }, goes) => {
     expect(doomed([given], cluster(status), record)).toEqual(goes ? [given] : []);
   });
+
+  it('what is marked in part stays whole', () => {
+    const claims = [claim('data-orders-0', 'other'), claim('data-orders-1', 'other', false)];
+    expect(doomed(claims, cluster('own'), 'own')).toEqual([]);
+  });
 });

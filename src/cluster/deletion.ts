@@ -47,10 +47,12 @@ export function doomed(
   genesis: string | undefined,
 ): PersistentVolumeClaim[] {
   const own = [genesis, cluster.status?.genesis];
+  const formed = claims.map(claimIdentity).flatMap((marks) => (marks?.formed === true ? [marks.genesis] : []));
+  // A claim without the mark may hold as much as one of its genesis that has it.
+  const others = formed.filter((g) => !own.includes(g));
   return claims.filter((claim) => {
-    const marks = claimIdentity(claim);
     const named = ordinalOf(cluster.metadata.name, claim.metadata.name) !== undefined;
-    return named && (marks?.formed !== true || own.includes(marks.genesis));
+    return named && !others.includes(claimIdentity(claim)?.genesis ?? '');
   });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says where a live object differs from what we want of it, and builds the smallest merge patch that mends it.
+import { quantityNanos } from '../api/quantities.ts';
 
 /**
  * Paths whose maps hold nothing but our keys: an extra key changes what the object does, so it counts as drift. `a.**`
@@ -26,33 +27,10 @@ const isEmpty = (v: unknown): boolean =>
   (Array.isArray(v) && v.length === 0) ||
   (isObject(v) && Object.values(v).every(isEmpty));
 
-const UNITS: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
 /** The server rewrites quantities (`0.1` becomes `100m`, `1024Mi` becomes `1Gi`). */
 function sameQuantity(a: unknown, b: unknown): boolean {
-  const value = (q: unknown): number => {
-    const m = /^([0-9.]+)([a-zA-Z]*)$/.exec(String(q));
-    return m === null ? Number.NaN : Number(m[1]) * (UNITS[m[2] ?? ''] ?? Number.NaN);
-  };
-  const [x, y] = [value(a), value(b)];
-  return Math.abs(x - y) <= Math.abs(x) * 1e-9;
+  const value = quantityNanos(String(a));
+  return value !== undefined && value === quantityNanos(String(b));
 }
 
 function sameLeaf(path: string, desired: unknown, live: unknown): boolean {

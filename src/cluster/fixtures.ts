@@ -4,7 +4,8 @@ import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import type { MemberStatus } from '../etcd/types.ts';
 import type { PersistentVolumeClaim, Pod } from '../runtime/resources.ts';
-import { formationOf, type Identity } from './identity.ts';
+import { formationOf } from './formation.ts';
+import type { Identity } from './identity.ts';
 import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
 import { plan } from './plan.ts';
 import { renderMemberFiles } from './render/memberfile.ts';
@@ -18,8 +19,8 @@ export const spec = {
   image: { repository: 'gcr.io/etcd-development/etcd', pullPolicy: 'IfNotPresent', pullSecrets: [] },
   storage: { size: '1Gi', accessMode: 'ReadWriteOnce', retentionPolicy: { whenDeleted: 'Retain' } },
   tls: { clientCertificates: [{ name: 'app' }] },
+  quota: '256Mi',
   etcd: {
-    quota: '256Mi',
     maxRequestBytes: '1536Ki',
     autoCompaction: { mode: 'Periodic', retention: '5m' },
     heartbeatInterval: '100ms',
@@ -33,7 +34,14 @@ export const spec = {
 } as unknown as EffectiveCluster;
 
 export const cluster = {
-  metadata: { name: 'orders', namespace: 'shop', uid: 'u1', resourceVersion: '5', generation: 1 },
+  metadata: {
+    name: 'orders',
+    namespace: 'shop',
+    uid: 'u1',
+    resourceVersion: '5',
+    generation: 1,
+    creationTimestamp: '2026-11-23T09:00:00Z',
+  },
   spec: {},
 } as unknown as EtcdCluster;
 
@@ -190,6 +198,14 @@ export const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolu
   },
   spec: { storageClassName: 'gone', resources: { requests: { storage: '1Gi' } } },
   status: { phase: 'Pending' },
+});
+
+/** With a volume, and made at that time: the EtcdCluster is of nine o'clock. */
+export const bound = (claim: PersistentVolumeClaim, time: string): PersistentVolumeClaim => ({
+  ...claim,
+  metadata: { ...claim.metadata, creationTimestamp: `2026-11-23T${time}:00Z` },
+  spec: { ...claim.spec, volumeName: 'pv' },
+  status: { phase: 'Bound' },
 });
 
 export interface Row {

@@ -3,16 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { ANNOTATIONS } from '../api/names.ts';
 import type { PersistentVolumeClaim } from '../runtime/resources.ts';
-import { decodeIdentity, drawIdentity, encodeIdentity, type Formation, recoverIdentity } from './identity.ts';
+import { cluster, identity, spec } from './fixtures.ts';
+import { edits, encodeOptions, type Formation, formationOf } from './formation.ts';
+import { decodeIdentity, drawIdentity, encodeIdentity, recoverIdentity } from './identity.ts';
+import { renderClaims } from './render/statefulset.ts';
 
-const wanted = {
-  replicas: 3,
-  version: '3.6.16',
-  image: {},
-  etcd: {},
-  pods: {},
-  storage: { size: '1Gi', accessMode: 'ReadWriteOnce' },
-} as unknown as Formation;
+const wanted = formationOf(spec);
+const digest = `sha256:${'0'.repeat(64)}`;
 
 const claim = (ordinal: number, genesis: string | undefined, formed = true, size = '1Gi'): PersistentVolumeClaim =>
   ({
@@ -37,11 +34,16 @@ const changed = (c: PersistentVolumeClaim, annotations: Record<string, string>):
 });
 
 const recover = (...claims: PersistentVolumeClaim[]) => recoverIdentity('orders', claims, wanted);
-const identityOf = (...claims: PersistentVolumeClaim[]) => {
-  const found = recover(...claims);
+const adopted = (claims: PersistentVolumeClaim[], asked: Formation) => {
+  const found = recoverIdentity('orders', claims, asked);
   if (found.kind !== 'identity') throw new Error(found.kind);
-  return found.identity;
+  return found;
 };
+const identityOf = (...claims: PersistentVolumeClaim[]) => adopted(claims, wanted).identity;
+
+/** As they are on the API server, of a cluster that was formed with these options. */
+const claimsOf = (formation: Formation): PersistentVolumeClaim[] =>
+  renderClaims(cluster, { ...identity, formation }).map((c) => c.desired);
 
 describe('recoverIdentity', () => {
   it('finds nothing in no claims, in strange claims, and in claims of a formation that never finished', () => {
@@ -50,16 +52,91 @@ describe('recoverIdentity', () => {
     expect(recover(claim(0, 'a', false), claim(1, 'a', false)).kind).toBe('none');
   });
 
-  it('is formed, hence sealed, as soon as one claim says so', () => {
-    const identity = identityOf(claim(0, 'a'), claim(1, 'a', false), claim(2, 'a'));
-    expect(identity.phase).toBe('Formed');
-    expect(identity.genesis).toBe('a');
-    expect(identity.members.map((m) => m.name)).toEqual(['orders-0', 'orders-1', 'orders-2']);
+  it('is formed, hence sealed, as soon as one claim says so, and keeps what the others say of their data', () => {
+    const found = identityOf(claim(0, 'a'), claim(1, 'a', false), claim(2, 'a', false));
+    expect([found.phase, found.genesis]).toEqual(['Formed', 'a']);
+    expect(found.members).toEqual(
+      [0, 1, 2].map((i) => ({ name: `orders-${i}`, incarnation: `0000000${i}`, sealed: true })),
+    );
+  });
+
+  it('knows nothing of a claim of another attempt', () => {
+    const [, second] = identityOf(claim(0, 'a'), claim(1, 'b', false), claim(2, 'a')).members;
+    expect(second?.incarnation).not.toBe('00000001');
+  });
+
+  it('is the record that was lost, whatever the spec asks for now', () => {
+    const formation: Formation = {
+      ...wanted,
+      etcd: { ...wanted.etcd, quota: '128Mi', heartbeatInterval: '200ms' },
+      quota: '128Mi',
+      image: { ...wanted.image, digest },
+      pods: { ...wanted.pods, nodeSelector: { disk: 'ssd' } },
+    };
+    const now = {
+      ...wanted,
+      version: '3.7.3',
+      replicas: 5,
+      image: { ...wanted.image, repository: 'example.com/etcd' },
+    };
+    const { authorities: _, ...rest } = identity;
+    expect(adopted(claimsOf(formation), now)).toEqual({
+      kind: 'identity',
+      from: 'claims',
+      identity: { ...rest, formation },
+    });
+  });
+
+  it('believes the one claim that still tells the options, and none that tells nonsense', () => {
+    const formation = { ...wanted, etcd: { ...wanted.etcd, snapshotCount: 5000 } };
+    const text = encodeOptions(formation);
+    for (const nonsense of [
+      '',
+      '{',
+      '7',
+      'null',
+      '{}',
+      text.replace('256Mi', 'much'),
+      text.replace('5000', '"5000"'),
+    ]) {
+      const told = changed(claim(1, 'a'), { [ANNOTATIONS.formation]: text });
+      const found = adopted([changed(claim(0, 'a'), { [ANNOTATIONS.formation]: nonsense }), told], wanted);
+      expect([nonsense, found.identity.formation.etcd.snapshotCount, found.assumed]).toEqual([
+        nonsense,
+        5000,
+        undefined,
+      ]);
+    }
+  });
+
+  it('says what no claim tells', () => {
+    expect(adopted([claim(0, 'a')], wanted).assumed).toBe('spec.image, spec.etcd and spec.pods');
+  });
+
+  it.each([
+    ['3.6.16', undefined],
+    ['3.5.33', digest],
+  ])('never opens the data of 3.5.33 with the digest of another version: %s is asked for', (version, kept) => {
+    const { formation } = adopted([claim(0, 'a')], { ...wanted, version, image: { ...wanted.image, digest } }).identity;
+    expect([formation.version, formation.image.digest]).toEqual(['3.5.33', kept]);
   });
 
   it('takes number, version and storage from the claims, not from the new spec', () => {
     const { formation } = identityOf(claim(0, 'a', true, '2Gi'));
     expect([formation.replicas, formation.version, formation.storage.size]).toEqual([1, '3.5.33', '2Gi']);
+  });
+
+  it.each(['1181116006400m', '1Ei', '1e9', 'what nobody can read'])(
+    'reads a size as the API server writes it: %s',
+    (size) => {
+      expect(identityOf(claim(0, 'a', true, size)).formation.storage.size).toBe(size);
+    },
+  );
+
+  it('sees no other size where the API server wrote the same in its own words', () => {
+    const asked = { ...spec, storage: { ...spec.storage, size: '1.1Gi' } };
+    const { formation } = adopted([claim(0, 'a', true, '1181116006400m')], formationOf(asked)).identity;
+    expect(edits(asked, { ...formation, replicas: 3, version: '3.6.16' })).toEqual([]);
   });
 
   it('misses a lost claim of the last member too, since every claim says how many there are', () => {
@@ -110,16 +187,25 @@ describe('recoverIdentity', () => {
 });
 
 describe('the record', () => {
-  const identity = drawIdentity('orders', wanted);
+  const drawn = drawIdentity('orders', wanted);
   const config = (data: Record<string, string>) => ({ metadata: { name: 'orders-config' }, data });
 
   it('is read back as it was written', () => {
-    expect(decodeIdentity(config(encodeIdentity(identity)))).toEqual(identity);
+    expect(decodeIdentity(config(encodeIdentity(drawn)))).toEqual(drawn);
+  });
+
+  it('written before a field came to be has its default: an upgrade of the operator is no edit', () => {
+    const { snapshotCount: _, ...etcd } = wanted.etcd;
+    const { pullPolicy: __, ...image } = wanted.image;
+    const old = { ...drawn, formation: { ...wanted, etcd, image } as unknown as Formation };
+    const { formation } = decodeIdentity(config(encodeIdentity(old)));
+    expect(formation.etcd.snapshotCount).toBe(10_000);
+    expect(edits(spec, formation)).toEqual([]);
   });
 
   it('is not believed when somebody changed, emptied or removed it', () => {
-    const data = encodeIdentity(identity);
-    const other = JSON.stringify({ ...identity, genesis: 'ffffffffffffffff' });
+    const data = encodeIdentity(drawn);
+    const other = JSON.stringify({ ...drawn, genesis: 'ffffffffffffffff' });
     for (const edit of [
       { ...data, 'identity.json': other },
       { ...data, 'identity.json': '{}' },

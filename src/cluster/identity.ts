@@ -5,22 +5,15 @@
 // repeated in annotations of the claims. Creating the ConfigMap by POST is the one compare-and-set that decides to
 // bootstrap: it happens before any other object of the cluster exists.
 import { createHash, randomBytes } from 'node:crypto';
-import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, claimName } from '../api/names.ts';
-import { quantityBytes } from '../api/quantities.ts';
 import type { ConfigMap, PersistentVolumeClaim } from '../runtime/resources.ts';
+import { completed, decodeOptions, type Formation } from './formation.ts';
 
 /**
  * `Forming`: members start for the first time, each on an empty directory until it is sealed. No client certificate exists yet.
  * `Formed`: every member was seen serving with its sealed file; from here on an empty directory never starts.
  */
 export type Phase = 'Forming' | 'Formed';
-
-/** What the members were formed with. An edit of any of these needs members to restart or the membership to change. */
-export type Formation = Pick<EffectiveCluster, 'version' | 'image' | 'etcd' | 'pods'> & {
-  readonly replicas: number;
-  readonly storage: Omit<EffectiveCluster['storage'], 'retentionPolicy'>;
-};
 
 export interface MemberIdentity {
   /** Pod name, which is also the name of the etcd member. */
@@ -98,7 +91,8 @@ export function decodeIdentity(config: ConfigMap): Identity {
     throw new IdentityError(
       `the ConfigMap ${config.metadata.name} was edited: it does not hold the identity record that was written`,
     );
-  return parsed as Identity;
+  const identity = parsed as Identity;
+  return { ...identity, formation: completed(identity.formation) };
 }
 
 const isMember = (m: Partial<MemberIdentity>): boolean =>
@@ -131,8 +125,20 @@ export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | und
 
 export type Recovered =
   | { readonly kind: 'none' }
-  | { readonly kind: 'identity'; readonly from: 'claims' | 'memory'; readonly identity: Identity }
+  | {
+      readonly kind: 'identity';
+      readonly from: 'claims' | 'memory';
+      readonly identity: Identity;
+      /** What no claim told, so that it was taken from the spec. */
+      readonly assumed?: string;
+    }
   | { readonly kind: 'refused' | 'waiting'; readonly message: string };
+
+interface Known {
+  readonly claim: PersistentVolumeClaim;
+  readonly identity: ClaimIdentity;
+  readonly ordinal: number;
+}
 
 /**
  * The identity that existing claims ask for: claims outlive their EtcdCluster, so creating the same name again brings
@@ -144,15 +150,18 @@ export function recoverIdentity(
   claims: readonly PersistentVolumeClaim[],
   wanted: Formation,
 ): Recovered {
-  const known = claims.flatMap((claim) => {
+  const known = claims.flatMap((claim): Known[] => {
     const identity = claimIdentity(claim);
     const ordinal = ordinalOf(clusterName, claim.metadata.name);
     return identity === undefined || ordinal === undefined ? [] : [{ claim, identity, ordinal }];
   });
   const formed = known.filter((k) => k.identity.formed);
-  // Claims of a formation that never finished hold nothing acknowledged; the cluster is simply formed anew on them.
+  // Claims of a formation that never finished hold nothing acknowledged; the cluster is simply formed anew.
   if (formed.length === 0) return { kind: 'none' };
-  const leaving = formed.filter((k) => k.claim.metadata.deletionTimestamp !== undefined);
+  const geneses = [...new Set(formed.map((k) => k.identity.genesis))];
+  // The mark comes to one claim after the other: one without it may hold as much as the others of its genesis.
+  const own = known.filter((k) => geneses.includes(k.identity.genesis));
+  const leaving = own.filter((k) => k.claim.metadata.deletionTimestamp !== undefined);
   if (leaving.length > 0) {
     const list = leaving.map((k) => k.claim.metadata.name).toSorted();
     return {
@@ -160,7 +169,6 @@ export function recoverIdentity(
       message: `waiting until what is being deleted is gone with its data: ${list.join(', ')}; a claim goes when no pod uses it any more`,
     };
   }
-  const geneses = [...new Set(formed.map((k) => k.identity.genesis))];
   if (geneses.length > 1) {
     const list = formed.map((k) => `${k.claim.metadata.name} (${k.identity.genesis})`).toSorted();
     return {
@@ -170,45 +178,42 @@ export function recoverIdentity(
         'keep those of the cluster you want and delete or rename the others',
     };
   }
-  const genesis = geneses[0] as string;
-  const recorded = formed.map((k) => k.identity.replicas).filter((n) => n !== undefined);
-  const replicas = Math.max(...(recorded.length > 0 ? recorded : formed.map((k) => k.ordinal + 1)));
-  const byName = new Map(formed.map((k) => [k.claim.metadata.name, k.identity]));
+  return adopted(clusterName, own, wanted);
+}
+
+/** The record as it was, as far as the claims of one genesis tell. */
+function adopted(clusterName: string, own: readonly Known[], wanted: Formation): Recovered {
+  const recorded = own.map((k) => k.identity.replicas).filter((n) => n !== undefined);
+  const replicas = Math.max(...(recorded.length > 0 ? recorded : own.map((k) => k.ordinal + 1)));
   const members = Array.from({ length: replicas }, (_, i) => ({
     name: `${clusterName}-${i}`,
     // A claim that is gone took its data with it: its member gets a directory that no volume holds, and stays sealed.
-    incarnation: byName.get(claimName(clusterName, i))?.incarnation ?? token(4),
+    incarnation: own.find((k) => k.ordinal === i)?.identity.incarnation ?? token(4),
     sealed: true,
   }));
-  const version = formed.map((k) => k.identity.version).find((v) => v !== undefined) ?? wanted.version;
-  return {
-    kind: 'identity',
-    from: 'claims',
-    identity: {
-      genesis,
-      phase: 'Formed',
-      members,
-      formation: {
-        ...wanted,
-        replicas,
-        version,
-        storage: storageOf(
-          formed.map((k) => k.claim),
-          wanted.storage,
-        ),
-      },
-    },
-  };
+  const version = own.map((k) => k.identity.version).find((v) => v !== undefined) ?? wanted.version;
+  const told = own.map((k) => decodeOptions(k.claim.metadata.annotations?.[ANNOTATIONS.formation]));
+  const options = told.find((o) => o !== undefined);
+  const storage = storageOf(
+    own.map((k) => k.claim),
+    wanted.storage,
+  );
+  // A digest outweighs the version: that of another version would open the data with what must not open it.
+  const { digest: _, ...byTag } = wanted.image;
+  const image = version === wanted.version ? wanted.image : byTag;
+  const formation = { ...wanted, image, ...options, replicas, version, storage };
+  const identity = { genesis: own[0]?.identity.genesis as string, phase: 'Formed', members, formation } as const;
+  const assumed = options === undefined ? { assumed: 'spec.image, spec.etcd and spec.pods' } : {};
+  return { kind: 'identity', from: 'claims', identity, ...assumed };
 }
 
 /** The storage that is there; a spec that asks for other storage than that is an edit like any other. */
 function storageOf(claims: readonly PersistentVolumeClaim[], wanted: Formation['storage']): Formation['storage'] {
   const spec = claims[0]?.spec;
-  const size = spec?.resources?.requests?.storage;
   const [accessMode] = spec?.accessModes ?? [];
   const storageClassName = wanted.storageClassName === undefined ? undefined : spec?.storageClassName;
   return {
-    size: size === undefined || quantityBytes(size) === quantityBytes(wanted.size) ? wanted.size : size,
+    size: spec?.resources?.requests?.storage ?? wanted.size,
     accessMode: (accessMode as Formation['storage']['accessMode'] | undefined) ?? wanted.accessMode,
     ...(storageClassName === undefined ? {} : { storageClassName }),
   };
@@ -218,24 +223,6 @@ function storageOf(claims: readonly PersistentVolumeClaim[], wanted: Formation['
 export function ordinalOf(clusterName: string, claim: string): number | undefined {
   const ordinal = Number(claim.at(-1));
   return claim === claimName(clusterName, ordinal) ? ordinal : undefined;
-}
-
-/** Formation of the spec as it stands now. */
-export function formationOf(spec: EffectiveCluster): Formation {
-  const { replicas, version, image, etcd, pods } = spec;
-  const { retentionPolicy: _, ...storage } = spec.storage;
-  // Through JSON, so that it compares equal to what comes back from the record.
-  return JSON.parse(JSON.stringify({ replicas, version, image, storage, etcd, pods })) as Formation;
-}
-
-/**
- * The formation that the spec asks for. What the user leaves to us stays as the cluster was formed: a default that we
- * work out differently one day must not look like an edit.
- */
-export function wantedFormation(cluster: EtcdCluster, spec: EffectiveCluster, recorded: Formation): Formation {
-  const wanted = formationOf(spec);
-  if (cluster.spec?.etcd?.quota !== undefined) return wanted;
-  return { ...wanted, etcd: { ...wanted.etcd, quota: recorded.etcd.quota } };
 }
 
 /** Short stable hash of a JSON value, for names and change detection (not a secret). */

@@ -17,7 +17,8 @@ import {
 } from '../runtime/resources.ts';
 import { certificateFacts, judgeSecret } from './certificates.ts';
 import { foreignness, isOf } from './foreign.ts';
-import { decodeIdentity, formationOf, type Identity, IdentityError, recoverIdentity } from './identity.ts';
+import { formationOf } from './formation.ts';
+import { decodeIdentity, type Identity, IdentityError, recoverIdentity } from './identity.ts';
 import { type ChildrenDeps, readChildren, readObsolete } from './observechildren.ts';
 import type { AuthorityState, ChildState, Observed, SecretState } from './observed.ts';
 import { observeEtcd } from './probe.ts';
@@ -188,6 +189,8 @@ async function whyNoPods(
   // A pod that was made after the refusal shows that the cause is gone.
   const fresh = found
     .filter((e) => e.regarding?.uid === set.metadata.uid && lastSeen(e) > since)
+    // Not refused, only too early: a claim on its way out is followed by another one.
+    .filter((e) => !/pvc \S+ is being deleted/.test(e.note ?? ''))
     .toSorted((a, b) => lastSeen(a) - lastSeen(b));
   return fresh.at(-1)?.note;
 }

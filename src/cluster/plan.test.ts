@@ -22,7 +22,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'a default that we work out differently than when the cluster was formed is no edit',
-    seen: observed({ spec: { ...spec, etcd: { ...spec.etcd, quota: '200Mi' } } }),
+    seen: observed({ spec: { ...spec, quota: '200Mi' } }),
   },
   {
     sentence: 'a member that is down is progress: it comes back by itself',

@@ -8,6 +8,7 @@ import { identityRule, reformRule } from './rules/identity.ts';
 import type { Finding, Rule, Step } from './rules/rule.ts';
 import { nudgeRule, sealRule, stalePodRule } from './rules/seal.ts';
 import { unsupportedRule } from './rules/unsupported.ts';
+import { formingVersionRule, versionRule } from './rules/version.ts';
 
 /**
  * In order of precedence: a rule may rely on everything that the rules before it have established. The first ones look
@@ -25,7 +26,14 @@ const OBJECT_RULES: readonly Rule[] = [
   nudgeRule,
 ];
 // An edit that has to wait never hides that members are down.
-const MEMBER_RULES: readonly Rule[] = [missingPodRule, sealRule, healthRule, unsupportedRule];
+const MEMBER_RULES: readonly Rule[] = [
+  missingPodRule,
+  formingVersionRule,
+  sealRule,
+  healthRule,
+  versionRule,
+  unsupportedRule,
+];
 
 export interface Plan {
   readonly step: Step | undefined;

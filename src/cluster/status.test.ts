@@ -5,7 +5,8 @@ import type { EffectiveCluster, EtcdCluster, EtcdClusterStatus } from '../api/cl
 import { effectiveSpec } from '../api/effective.ts';
 import type { MemberStatus } from '../etcd/types.ts';
 import { conditionsProblem } from '../runtime/conditions.ts';
-import { drawIdentity, formationOf } from './identity.ts';
+import { formationOf } from './formation.ts';
+import { drawIdentity } from './identity.ts';
 import type { MemberView, Observed, SecretState } from './observed.ts';
 import type { Finding } from './rules/rule.ts';
 import { deriveStatus, failedStatus, invalidStatus } from './status.ts';
@@ -327,6 +328,7 @@ describe('conditions', () => {
     const status = deriveStatus(lost, [], undefined);
     expect(status.genesis).toBe(earlierStatus.genesis);
     expect(status.genesis).toBeDefined();
+    expect([earlierStatus.storage, status.storage]).toEqual([identity.formation.storage, identity.formation.storage]);
     expect(status.clientSecrets).toEqual(earlierStatus.clientSecrets);
   });
 });

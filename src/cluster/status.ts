@@ -45,6 +45,7 @@ export function deriveStatus(
     genesis: formed ? o.identity?.genesis : previous?.genesis,
     clusterId: (formed ? o.quorum.clusterId : undefined) ?? previous?.clusterId,
     version: o.identity?.formation.version,
+    storage: formed ? o.identity?.formation.storage : previous?.storage,
     replicas: wanted,
     readyReplicas: healthy,
     membersSummary: `${healthy}/${wanted}`,

@@ -43,6 +43,18 @@ describe('a spec is taken', () => {
     ['no requests', pods({ resources: {} })],
     ['a toleration of everything', pods({ tolerations: [{ operator: 'Exists' }] })],
     ['clients everywhere', { ...least, networkPolicy: { clients: [{ namespaceSelector: {} }] } }],
+    [
+      'clients outside',
+      {
+        ...least,
+        networkPolicy: {
+          clients: [
+            { ipBlock: { cidr: '2001:db8::/32' } },
+            { ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } },
+          ],
+        },
+      },
+    ],
     ['no clients', { ...least, networkPolicy: { clients: [] } }],
     ['a store on plain http', store({ endpoint: 'http://s3.testbed.svc:7070' })],
     ['a store by address', store({ endpoint: 'https://[fd00::1]:9000' })],
@@ -230,6 +242,36 @@ describe('a spec is refused by the name of the field, with the range', () => {
       'podSelector, namespaceSelector or both',
     ],
     [
+      'a block and a selector at once',
+      { ...least, networkPolicy: { clients: [{ podSelector: {}, ipBlock: { cidr: '10.0.0.0/8' } }] } },
+      'spec.networkPolicy.clients[0]',
+      'or ipBlock alone',
+    ],
+    [
+      'a block with host bits',
+      { ...least, networkPolicy: { clients: [{ ipBlock: { cidr: '10.0.0.1/8' } }] } },
+      'spec.networkPolicy.clients[0].ipBlock.cidr',
+      'without host bits',
+    ],
+    [
+      'an address for a block',
+      { ...least, networkPolicy: { clients: [{ ipBlock: { cidr: '10.0.0.1' } }] } },
+      'spec.networkPolicy.clients[0].ipBlock.cidr',
+      'such as 203.0.113.0/24',
+    ],
+    [
+      'a block without what it does not hold',
+      { ...least, networkPolicy: { clients: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['11.0.0.0/16'] } }] } },
+      'spec.networkPolicy.clients[0].ipBlock',
+      'except must hold only ranges within cidr',
+    ],
+    [
+      'a block without all of itself',
+      { ...least, networkPolicy: { clients: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/8'] } }] } },
+      'spec.networkPolicy.clients[0].ipBlock',
+      'smaller than it',
+    ],
+    [
       'an unknown Service',
       { ...least, service: { type: 'ExternalName' } },
       'spec.service.type',
@@ -391,6 +433,37 @@ describe('an edit of a formed cluster, or of a backup', () => {
   ])('%s', async (_, plural, from, to, ...words) => {
     const formed = plural === CLUSTERS ? { observedGeneration: 1, genesis: '00112233aabbccdd' } : undefined;
     const { message } = await served.judgeChange(plural, from, to, formed);
+    if (words.length === 0) expect(message).toBe('');
+    for (const word of words) expect(message).toContain(word);
+  });
+});
+
+describe('an edit back to what the cluster was formed with', () => {
+  const formed = { observedGeneration: 1, genesis: '00112233aabbccdd' };
+  const volumes = { size: '10737418240', storageClassName: 'a', accessMode: 'ReadWriteOnce' };
+  const asked = { ...least, storage: { size: '20Gi', storageClassName: 'b', accessMode: 'ReadWriteOncePod' } };
+  const back = { size: '10Gi', storageClassName: 'a', accessMode: 'ReadWriteOnce' };
+  test.each<[string, object, object, ...string[]]>([
+    ['is taken', volumes, back],
+    ['is taken for each field alone', volumes, { ...asked.storage, size: '15Gi' }],
+    [
+      'is taken for the class that was left open',
+      { ...volumes, storageClassName: undefined },
+      { ...back, storageClassName: undefined },
+    ],
+    ['is refused beyond it', volumes, { ...back, size: '9Gi' }, 'set 10737418240 or more'],
+    ['is refused to another class', volumes, { ...back, storageClassName: 'c' }, 'spec.storage.storageClassName'],
+    ['is refused to no class', volumes, { ...back, storageClassName: undefined }, 'spec.storage.storageClassName'],
+    [
+      'is refused to what nobody has told',
+      {},
+      back,
+      'spec.storage.size',
+      'spec.storage.storageClassName',
+      'spec.storage.accessMode',
+    ],
+  ])('%s', async (_, storage, to, ...words) => {
+    const { message } = await served.judgeChange(CLUSTERS, asked, { ...least, storage: to }, { ...formed, storage });
     if (words.length === 0) expect(message).toBe('');
     for (const word of words) expect(message).toContain(word);
   });

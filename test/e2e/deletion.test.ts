@@ -42,13 +42,16 @@ describe.concurrent('deletion', () => {
     await suite.dismiss(second);
   });
 
-  test('with other members and another version asked for, the data is adopted as it is, and the difference told', async () => {
+  test('with other members, storage and another version asked for, the data is adopted as it is, and the difference told', async () => {
     const ref = { namespace: space(), name: 'grown' };
     const first = await suite.available(cluster(space(), 'grown', { version: '3.5.33' }), 120_000);
     const recording = await suite.handOver(first);
     await recording.acknowledged(5, 30_000);
     await gone('grown');
-    await suite.kube.create(etcdClusters, cluster(space(), 'grown', { version: '3.6.16', replicas: 3 }));
+    const storage = { size: '400Mi', storageClassName: 'nope', accessMode: 'ReadWriteOncePod' as const };
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const other = { version: '3.6.16', replicas: 3 as const, storage, image: { digest } };
+    await suite.kube.create(etcdClusters, cluster(space(), 'grown', other));
     const seen = await until('the adopted cluster serves', {
       within: 120_000,
       read: () => suite.kube.get(etcdClusters, ref),
@@ -58,10 +61,17 @@ describe.concurrent('deletion', () => {
     expect(seen.status?.membersSummary).toBe('1/1');
     expect(condition(seen, 'Ready')?.message).toContain('spec.replicas (1 → 3)');
     expect(condition(seen, 'Ready')?.message).toContain('spec.version (3.5.33 → 3.6.16)');
+    expect(condition(seen, 'Ready')?.message).toContain(`spec.image.digest (unset → ${digest})`);
+    expect(condition(seen, 'Ready')?.message).toContain('spec.storage.size (300Mi → 400Mi)');
     const held = await survives(suite.environment, seen, recording, { members: ['grown-0'], consistency: 'l' });
     expect(held, 'what was acknowledged').toBe(true);
     await recording.close();
-    await suite.kube.patch(etcdClusters, ref, { spec: { replicas: 1, version: '3.5.33' } });
+    // What cannot be edited otherwise can always go back to what the volumes are.
+    const { storageClassName, accessMode } = seen.status?.storage ?? {};
+    const back = { size: '300Mi', storageClassName, accessMode };
+    await suite.kube.patch(etcdClusters, ref, {
+      spec: { replicas: 1, version: '3.5.33', storage: back, image: { digest: null } },
+    });
     await suite.dismiss(seen);
   });
 

@@ -3,7 +3,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { configMaps, type Pod, podDisruptionBudgets, pods, secrets, services } from '../../src/runtime/resources.ts';
+import {
+  configMaps,
+  type Pod,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  pods,
+  secrets,
+  services,
+} from '../../src/runtime/resources.ts';
+import { killProcess } from '../testbed/faults/pods.ts';
+import { emptyDataDirectory } from '../testbed/faults/volumes.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import type { Environment } from './harness/environment.ts';
 import type { Kube } from './harness/kube.ts';
@@ -65,7 +75,11 @@ async function openFiles(environment: Environment, members: readonly Pod[]): Pro
   return members.filter((_, i) => open[i]).map(({ metadata }) => metadata.name);
 }
 
-const suite = useOperator({ namespaces: 5, proxy: true });
+const suite = useOperator({ namespaces: 7, proxy: true });
+
+/** Claims are made, and then never patched: a cluster comes to the last step before it is formed. */
+const unmarkable = (namespace: string) =>
+  suite.proxy.rule({ verb: 'patch', namespace, resource: 'persistentvolumeclaims' }, { kind: 'status', code: 503 });
 
 describe.concurrent('a cluster that is not formed yet', () => {
   test('that is to have fewer members leaves no Service of the others behind', async () => {
@@ -137,6 +151,47 @@ describe.concurrent('a cluster that is not formed yet', () => {
     });
     expect(sawOpen, 'a member ran, and its file was still open').toBe(true);
     expect(seen.open, 'members that could start empty').toEqual([]);
+    await suite.dismiss(object);
+  });
+
+  test('whose storage is corrected when its volumes are there is formed on what was asked for last', async () => {
+    const namespace = suite.namespaces[5] ?? '';
+    const object = cluster(namespace, 'resized', { replicas: 3 });
+    const held = await unmarkable(namespace);
+    await suite.kube.create(etcdClusters, object);
+    await held.struck(1, 90_000);
+    const claims = () => suite.kube.list(persistentVolumeClaims, namespace, 'etcd.quorate.dev/cluster=resized');
+    const before = new Set((await claims()).map(({ metadata }) => metadata.uid));
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { replicas: 1, storage: { size: '400Mi' } } });
+    await until('the volumes of the first attempt are gone', {
+      within: 90_000,
+      read: claims,
+      holds: (left) => left.every(({ metadata }) => !before.has(metadata.uid)),
+    });
+    await held.remove();
+    await waitAvailable(suite.kube, namespace, 'resized', 120_000);
+    expect((await claims()).map(({ spec }) => spec?.resources?.requests?.storage)).toEqual(['400Mi']);
+    await suite.dismiss(object);
+  });
+
+  test('that loses the data of a member is formed anew by itself', async () => {
+    const namespace = suite.namespaces[6] ?? '';
+    const object = cluster(namespace, 'emptied', { replicas: 3 });
+    const held = await unmarkable(namespace);
+    await suite.kube.create(etcdClusters, object);
+    await held.struck(1, 90_000);
+    const genesis = async () => {
+      const { data } = await suite.kube.get(configMaps, { namespace, name: 'emptied-config' });
+      return (JSON.parse(data?.['identity.json'] ?? '{}') as { genesis?: string }).genesis;
+    };
+    const first = await genesis();
+    const pod = { namespace, name: 'emptied-1' };
+    await emptyDataDirectory(pod);
+    // A member whose files vanish under it may exit before it is killed.
+    await killProcess(pod, 'etcd').catch((e: unknown) => expect(String(e)).toContain('is not running'));
+    await until('it has another genesis', { within: 90_000, read: genesis, holds: (now) => now !== first });
+    await held.remove();
+    await waitAvailable(suite.kube, namespace, 'emptied', 120_000);
     await suite.dismiss(object);
   });
 

@@ -19,6 +19,7 @@ import {
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
 import { survives } from './harness/oracle.ts';
+import { persistentVolumes } from './harness/resources.ts';
 import { identities, memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
@@ -178,7 +179,7 @@ describe('repair', () => {
     await suite.dismiss(object);
   });
 
-  test('a claim deleted under its member is told at once; without its data the member stays out, and the others serve', async () => {
+  test('a claim deleted under its member is told at once; without its data the member stays out; brought back as told, it returns', async () => {
     const object = await suite.available(cluster(space(), 'robbed', { replicas: 3 }), 120_000);
     const recording = await suite.handOver(object);
     await recording.acknowledged(5, 30_000);
@@ -195,8 +196,10 @@ describe('repair', () => {
     await suite.kube.delete(persistentVolumeClaims, claim);
     const seen = await told('data-robbed-1 is being deleted and goes with its pod');
     expect(seen.status?.membersSummary, 'the claim waits for its pod').toBe('3/3');
+    const volume = { name: (await suite.kube.get(persistentVolumeClaims, claim)).spec?.volumeName ?? '' };
+    await suite.kube.patch(persistentVolumes, volume, { spec: { persistentVolumeReclaimPolicy: 'Retain' } });
     await suite.kube.delete(pods, { namespace: space(), name: 'robbed-1' });
-    await told('data-robbed-1 is not the one that the cluster was formed with');
+    const lost = await told('data-robbed-1 is not the one that the cluster was formed with');
     await until('the member says that it has no data', {
       within: 90_000,
       read: () => suite.kube.get(etcdClusters, object.metadata),
@@ -206,6 +209,19 @@ describe('repair', () => {
     const members = ['robbed-0', 'robbed-2'];
     expect(await survives(suite.environment, object, recording, { members, consistency: 'l' })).toBe(true);
     await recording.close();
+    await suite.kube.patch(persistentVolumes, volume, { spec: { claimRef: { uid: null, resourceVersion: null } } });
+    await suite.kube.delete(persistentVolumeClaims, claim);
+    await suite.kube.delete(pods, { namespace: space(), name: 'robbed-1' });
+    await until('the volume is that of the claim again', {
+      within: 60_000,
+      read: () => suite.kube.find(persistentVolumeClaims, claim),
+      holds: (now) => now?.spec?.volumeName === volume.name,
+    });
+    const marks = condition(lost, 'Ready')?.message?.matchAll(/(etcd\.quorate\.dev\/\w+)=(\w+)/g) ?? [];
+    const annotations = Object.fromEntries([...marks].map(([, key, value]) => [key, value]));
+    await suite.kube.patch(persistentVolumeClaims, claim, { metadata: { annotations } });
+    await suite.kube.patch(persistentVolumes, volume, { spec: { persistentVolumeReclaimPolicy: 'Delete' } });
+    expect(ids(await suite.settle(object))).toEqual(ids(object));
   });
 
   test('what the spec asks for no longer is removed: a client, the policies, an annotation', async () => {

@@ -32,7 +32,7 @@ const dataDir = (identity: Identity, member: MemberIdentity): string =>
  */
 function memberFile(identity: Identity, member: MemberIdentity, namespace: string): string {
   const initial = member.sealed ? [member] : identity.members;
-  const { etcd } = identity.formation;
+  const { etcd, quota } = identity.formation;
   return stringify({
     name: member.name,
     'data-dir': dataDir(identity, member),
@@ -64,7 +64,7 @@ function memberFile(identity: Identity, member: MemberIdentity, namespace: strin
     // The gateway dials etcd with the server leaf, which must not be usable by a client.
     'enable-grpc-gateway': false,
     'strict-reconfig-check': true,
-    'quota-backend-bytes': Number(quantityBytes(etcd.quota)),
+    'quota-backend-bytes': Number(quantityBytes(quota)),
     'max-request-bytes': Number(quantityBytes(etcd.maxRequestBytes)),
     'auto-compaction-mode': etcd.autoCompaction.mode.toLowerCase(),
     'auto-compaction-retention': etcd.autoCompaction.retention,

@@ -5,7 +5,8 @@ import type { EtcdCluster } from '../../api/cluster.ts';
 import { effectiveSpec } from '../../api/effective.ts';
 import type { NetworkPolicy } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
-import { drawIdentity, formationOf } from '../identity.ts';
+import { formationOf } from '../formation.ts';
+import { drawIdentity } from '../identity.ts';
 import { renderBudget, renderNetworkPolicies } from './policies.ts';
 
 const members = { 'etcd.quorate.dev/cluster': 'orders', 'app.kubernetes.io/component': 'member' };
@@ -20,6 +21,7 @@ const backups = {
 type Rule = NonNullable<NonNullable<NetworkPolicy['spec']>['ingress']>[number];
 
 const labelled = { podSelector: { matchLabels: { 'etcd.quorate.dev/client': 'orders' } } };
+const outside = { ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.128/25'] } };
 const shop = { namespaceSelector: { matchLabels: { team: 'shop' } } };
 
 function given(over: Partial<EtcdCluster['spec']> = {}) {
@@ -50,6 +52,11 @@ describe('network policies', () => {
       'clients that the spec names come instead of the labelled ones, and never to peers or metrics',
       { networkPolicy: { clients: [shop] } },
       { 2380: [member], 2379: [operator, backups, shop], 2381: [operator] },
+    ],
+    [
+      'clients outside are named by their addresses',
+      { networkPolicy: { clients: [shop, outside] } },
+      { 2380: [member], 2379: [operator, backups, shop, outside], 2381: [operator] },
     ],
     [
       'no clients at all is possible',

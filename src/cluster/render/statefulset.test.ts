@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../../api/cluster.ts';
 import { effectiveSpec } from '../../api/effective.ts';
 import { drift } from '../drift.ts';
-import { drawIdentity, formationOf } from '../identity.ts';
+import { formationOf } from '../formation.ts';
+import { drawIdentity } from '../identity.ts';
 import { renderClaims, renderStatefulSet } from './statefulset.ts';
 
 const members = { 'etcd.quorate.dev/cluster': 'orders', 'app.kubernetes.io/component': 'member' };
@@ -84,6 +85,14 @@ describe('placement', () => {
       topologySpreadConstraints: [],
     };
     expect(rendered({ pods }).pod).toMatchObject(pods);
+  });
+
+  it('a constraint of the user’s counts the members, unless it says what else', () => {
+    const zone = { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' as const };
+    const others = { matchLabels: { app: 'x' } };
+    const rack = { ...zone, topologyKey: 'rack', labelSelector: others };
+    const constraints = rendered({ pods: { topologySpreadConstraints: [zone, rack] } }).pod?.topologySpreadConstraints;
+    expect(constraints?.map((c) => c.labelSelector)).toEqual([{ matchLabels: members }, others]);
   });
 
   it('the user’s affinity to nodes leaves the spread of members alone', () => {

@@ -9,6 +9,7 @@ import {
   type StatefulSet,
   statefulSets,
 } from '../../runtime/resources.ts';
+import { encodeOptions } from '../formation.ts';
 import type { Identity } from '../identity.ts';
 import { type Child, childLabels, memberLabels, ownedMetadata } from './children.ts';
 import { CONF_DIR, DATA_MOUNT, PEER_DIR } from './memberfile.ts';
@@ -46,6 +47,7 @@ export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<Pe
           [ANNOTATIONS.genesis]: identity.genesis,
           [ANNOTATIONS.incarnation]: member.incarnation,
           [ANNOTATIONS.version]: identity.formation.version,
+          [ANNOTATIONS.formation]: encodeOptions(identity.formation),
           // Put on before the record says so; from then on put back like everything else.
           ...(identity.phase === 'Formed' ? { [ANNOTATIONS.formed]: 'true' } : {}),
           [ANNOTATIONS.replicas]: String(identity.members.length),
@@ -120,7 +122,8 @@ function placement(cluster: EtcdCluster, identity: Identity) {
   };
   return {
     affinity: { ...spread, ...pods.affinity },
-    topologySpreadConstraints: pods.topologySpreadConstraints ?? [
+    // Without a selector Kubernetes counts no pod, and the constraint would have no effect.
+    topologySpreadConstraints: pods.topologySpreadConstraints?.map((c) => ({ labelSelector: selector, ...c })) ?? [
       {
         maxSkew: 1,
         topologyKey: 'topology.kubernetes.io/zone',

@@ -3,9 +3,10 @@
 import { describe, expect, it } from 'vitest';
 import { ANNOTATIONS } from '../../api/names.ts';
 import type { KubeObject } from '../../runtime/json.ts';
-import { secrets } from '../../runtime/resources.ts';
+import { type PersistentVolumeClaim, secrets } from '../../runtime/resources.ts';
 import {
   allSealed,
+  bound,
   broken,
   claimOf,
   cluster,
@@ -21,10 +22,13 @@ import {
   unmarked,
   unsealed,
 } from '../fixtures.ts';
-import { formationOf, type Identity } from '../identity.ts';
+import { formationOf } from '../formation.ts';
+import type { Identity } from '../identity.ts';
 import type { ChildState } from '../observed.ts';
+import { plan } from '../plan.ts';
 import { renderBudget } from '../render/policies.ts';
 import { renderStatefulSet } from '../render/statefulset.ts';
+import { wantsWrite } from './children.ts';
 
 const noBudget: ChildState = {
   child: renderBudget(cluster, identity)[0] as ChildState['child'],
@@ -55,6 +59,27 @@ const otherStorage = (storageClassName: string): Identity => ({
   formation: formationOf({ ...spec, storage: { ...spec.storage, storageClassName } }),
 });
 
+/** In place of the claim of its name. */
+const leftBehind = (claim: PersistentVolumeClaim) => ({
+  claims: [claim],
+  children: unmarked(unsealed).map((c) => (c.live?.metadata.name === claim.metadata.name ? { ...c, live: claim } : c)),
+});
+
+const leaving = (claim: PersistentVolumeClaim): PersistentVolumeClaim => ({
+  ...claim,
+  metadata: { ...claim.metadata, deletionTimestamp: '2026-11-23T09:59:00Z' },
+});
+
+const cloned = { metadata: { ...claimOf('feed', false).metadata, name: 'data-orders-0-clone' } };
+
+/** A claim of a formed cluster is in its place that is not the one it was formed with. */
+const robbed = (live: KubeObject | undefined, foreign?: 'stranger') =>
+  observed({
+    children: observed().children.map((c) =>
+      c.child.desired.metadata.name === 'data-orders-1' ? { ...c, live, foreign } : c,
+    ),
+  });
+
 const rows: Row[] = [
   {
     sentence: 'a StatefulSet deleted by hand is put back',
@@ -83,6 +108,18 @@ const rows: Row[] = [
         c.child.desired.metadata.name === 'data-orders-1' ? { ...c, live: undefined } : c,
       ),
     }),
+    finding: 'ClaimLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a claim of another attempt in its place is not marked as the data',
+    seen: robbed(claimOf('feed', false, 1)),
+    finding: 'ClaimLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a claim that somebody made by hand is told how it becomes the data, instead of being in the way',
+    seen: robbed({ metadata: { name: 'data-orders-1' } }, 'stranger'),
     finding: 'ClaimLost',
     kind: 'blocked',
   },
@@ -140,6 +177,30 @@ const rows: Row[] = [
     action: 'ReplaceClaims',
   },
   {
+    sentence: 'a bound claim of an earlier attempt goes',
+    seen: observed({ identity: unsealed, ...leftBehind(bound(claimOf('feed', false), '09:30')) }),
+    action: 'ReplaceClaims',
+    reason: 'ClaimsReplaced',
+  },
+  {
+    sentence: 'what is being deleted already is waited for',
+    seen: observed({ identity: unsealed, ...leftBehind(leaving(bound(claimOf('feed', false), '09:30'))) }),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'a volume from before the EtcdCluster that is not as asked is neither used nor deleted',
+    seen: observed({ identity: unsealed, ...leftBehind(bound(claimOf('feed', false), '08:00')) }),
+    finding: 'ClaimUnfit',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a claim of another name is not ours to delete, whatever its label says',
+    seen: observed({ identity: unsealed, claims: [{ ...claimOf('feed', false), metadata: cloned.metadata }] }),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
     sentence: 'a claim that holds a formed cluster is never deleted',
     seen: observed({ claims: [claimOf(identity.genesis, true)] }),
   },
@@ -177,5 +238,30 @@ const rows: Row[] = [
 describe('an object', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+});
+
+describe('a claim that an earlier attempt left', () => {
+  const as = (claim: PersistentVolumeClaim) => ({ ...claim, spec: { ...claim.spec, accessModes: ['ReadWriteOnce'] } });
+  it.each([
+    ['our own goes first', bound(as(claimOf('feed', false)), '09:30'), false],
+    ['an older one that is not as asked goes first', bound(claimOf('feed', false), '08:00'), false],
+    ['an older one that is as asked is ours now', bound(as(claimOf('feed', false)), '08:00'), true],
+  ])('is marked as ours only if it stays: %s', (_, claim, marked) => {
+    const seen = observed({ identity: unsealed, ...leftBehind(claim) });
+    const child = seen.children.find((c) => c.live === claim) as ChildState;
+    expect(wantsWrite(seen, child)).toBe(marked);
+  });
+});
+
+describe('a lost claim', () => {
+  it.each([
+    ['that is gone', undefined],
+    ['that was made anew', claimOf('feed', false, 1)],
+  ])('%s is told with the marks that bring it back, as the record has them', (_, live) => {
+    const [found] = plan(robbed(live)).findings;
+    expect(found?.message).toContain(
+      'kubectl annotate pvc -n shop data-orders-1 --overwrite etcd.quorate.dev/genesis=00112233aabbccdd etcd.quorate.dev/incarnation=00000001',
+    );
   });
 });

@@ -6,6 +6,7 @@ import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources
 import { drift } from '../drift.ts';
 import { claimIdentity, isSealed } from '../identity.ts';
 import type { ChildState, Observed } from '../observed.ts';
+import { isReplaceable, misfit } from '../replaceable.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Finding, Ruling } from './rule.ts';
 
@@ -15,8 +16,15 @@ const LOOK_AGAIN_MS = 5_000;
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
 
-/** False for a claim that is not there, and for the empty one that the StatefulSet controller makes in its place. */
-const isMarked = (c: ChildState): boolean => c.live !== undefined && claimIdentity(c.live) !== undefined;
+/** False for a claim that is not there, for the empty one that the StatefulSet controller makes in its place, and for another cluster's. */
+const isMarked = (o: Observed, { live }: ChildState): boolean =>
+  live !== undefined && claimIdentity(live)?.genesis === o.identity?.genesis;
+
+/** The claim as it must not be taken over: it goes first, by us or by a person. */
+const isLeft = ({ cluster, identity }: Observed, { live }: ChildState): boolean =>
+  live !== undefined &&
+  identity !== undefined &&
+  (isReplaceable(live, cluster, identity) || misfit(live, cluster, identity) !== undefined);
 
 /** Path of the first difference; for claims only what identifies them, since their spec is the provisioner's and ours to grow. */
 const childDrift = memoized((c: ChildState): string | undefined => {
@@ -30,7 +38,8 @@ const childDrift = memoized((c: ChildState): string | undefined => {
 export function wantsWrite(o: Observed, c: ChildState): boolean {
   if (c.foreign !== undefined || c.live?.metadata.deletionTimestamp !== undefined) return false;
   // A claim of a formed cluster is data: a new one in its place would only hide that the data is gone.
-  if (isClaim(c) && o.identity?.phase === 'Formed' && !isMarked(c)) return false;
+  if (isClaim(c) && o.identity?.phase === 'Formed' && !isMarked(o, c)) return false;
+  if (isClaim(c) && isLeft(o, c)) return false;
   // Nothing can be disrupted yet, and Kubernetes complains in an Event of a budget without pods.
   const early = o.identity !== undefined && !isSealed(o.identity) && c.live === undefined;
   if (early && c.child.resource.kind === 'PodDisruptionBudget') return false;
@@ -48,18 +57,19 @@ export function childrenRule(o: Observed): Ruling | undefined {
   }
   const replaced = replaceableClaims(o);
   if (replaced.length > 0) {
-    const message = `deleting the unbound claims ${replaced.map((c) => c.metadata.name).join(', ')}: the spec asks for other storage`;
+    const names = replaced.map((c) => c.metadata.name).join(', ');
+    const message = `deleting the claims ${names}, which are of an earlier attempt or not as the spec asks, and hold nothing acknowledged`;
     return { step: { action: 'ReplaceClaims', claims: replaced, reason: 'ClaimsReplaced', message, event: true } };
   }
+  const unfit = unfitClaim(o);
+  if (unfit !== undefined) return { finding: unfit, stop: true };
   const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet');
   const due = children.filter((c) => wantsWrite(o, c));
   if (due.length > 0) return { step: putStep(o, due) };
-  const foreign = children.find((c) => c.foreign !== undefined);
-  if (foreign?.foreign !== undefined) {
-    return foreignRuling(foreign.child.resource.kind, foreign.child.desired.metadata.name, foreign.foreign);
-  }
-  const finding = lostClaim(o, children);
-  return finding === undefined ? undefined : { finding };
+  // In place of a formed cluster's claim it is told with how the data comes back.
+  const foreign = children.find((c) => c.foreign !== undefined && !(isClaim(c) && o.identity?.phase === 'Formed'));
+  if (foreign?.foreign === undefined) return lostClaim(o, children);
+  return foreignRuling(foreign.child.resource.kind, foreign.child.desired.metadata.name, foreign.foreign);
 }
 
 export function statefulSetRule(o: Observed): Ruling | undefined {
@@ -116,34 +126,40 @@ function putStep(o: Observed, due: readonly ChildState[]) {
       } as const);
 }
 
-/** Claims of a formation that never finished, without a volume yet, of an earlier attempt or not as the spec asks now. */
-function replaceableClaims(o: Observed): PersistentVolumeClaim[] {
-  if (o.identity === undefined || o.identity.phase === 'Formed') return [];
-  const { genesis, formation } = o.identity;
-  const { size, storageClassName } = formation.storage;
-  return o.claims.filter((claim) => {
-    const marks = claimIdentity(claim);
-    if (marks?.formed === true || claim.metadata.deletionTimestamp !== undefined) return false;
-    if (claim.status?.phase !== 'Pending' || claim.spec?.volumeName !== undefined) return false;
-    if (marks !== undefined && marks.genesis !== genesis) return true;
-    const asked = { requests: { storage: size } };
-    return (
-      (storageClassName !== undefined && claim.spec?.storageClassName !== storageClassName) ||
-      drift(asked, claim.spec?.resources) !== undefined
-    );
-  });
+function replaceableClaims({ claims, cluster, identity }: Observed): PersistentVolumeClaim[] {
+  if (identity === undefined) return [];
+  const staying = claims.filter((c) => c.metadata.deletionTimestamp === undefined);
+  return staying.filter((c) => isReplaceable(c, cluster, identity));
 }
 
-function lostClaim(o: Observed, children: readonly ChildState[]): Finding | undefined {
+function unfitClaim({ children, cluster, identity }: Observed): Finding | undefined {
+  if (identity === undefined) return undefined;
+  for (const { live } of children.filter((c) => isClaim(c) && c.foreign === undefined)) {
+    const field = live === undefined ? undefined : misfit(live, cluster, identity);
+    if (live === undefined || field === undefined) continue;
+    const message =
+      `the claim ${live.metadata.name} has a volume that this EtcdCluster did not ask for, and its ${field} is not that of ` +
+      'spec.storage; ask for the storage that it has, or delete the claim if nothing on its volume is needed';
+    return { kind: 'blocked', reason: 'ClaimUnfit', message };
+  }
+  return undefined;
+}
+
+function lostClaim(o: Observed, children: readonly ChildState[]): Ruling | undefined {
   if (o.identity?.phase !== 'Formed') return undefined;
   const leaving = children.find((c) => isClaim(c) && c.live?.metadata.deletionTimestamp !== undefined);
-  const lost = children.find((c) => isClaim(c) && !isMarked(c)) ?? leaving;
+  const lost = children.find((c) => isClaim(c) && !isMarked(o, c)) ?? leaving;
   if (lost === undefined) return undefined;
-  const name = lost.child.desired.metadata.name;
+  const { name, namespace, annotations } = lost.child.desired.metadata;
   const replaced = lost.live === undefined ? 'is gone' : 'is not the one that the cluster was formed with';
-  const state = lost === leaving ? 'is being deleted and goes with its pod' : replaced;
+  const going = 'is being deleted and goes with its pod (set its volume to reclaimPolicy Retain before)';
+  const state = lost === leaving ? going : replaced;
+  const marks = [ANNOTATIONS.genesis, ANNOTATIONS.incarnation].map((key) => `${key}=${annotations?.[key]}`).join(' ');
   const message =
-    `the claim ${name} ${state}, and with it the data of its member, which will not start empty; ` +
-    'this version cannot replace a member yet: bring the claim back, or restore the cluster from a backup';
-  return { kind: 'blocked', reason: 'ClaimLost', message };
+    `the claim ${name} ${state}, and with it the data of its member, which will not start empty; if its volume is still there, ` +
+    `bind it to a claim of this name as docs/operations.md says, and mark the claim with ` +
+    `\`kubectl annotate pvc -n ${namespace} ${name} --overwrite ${marks}\`; ` +
+    'if not, restore the cluster from a backup: this version cannot replace a member yet';
+  // No pod of ours mounts the volume of somebody else.
+  return { finding: { kind: 'blocked', reason: 'ClaimLost', message }, stop: lost.foreign !== undefined };
 }

@@ -62,7 +62,7 @@ export function whyDown(m: MemberView): string {
 }
 
 const allWhys = (members: readonly MemberView[]): string => members.map((m) => `${m.name}: ${whyDown(m)}`).join('; ');
-const lostData = (m: MemberView): boolean => whyDown(m).startsWith('its data directory is empty');
+export const lostData = (m: MemberView): boolean => whyDown(m).startsWith('its data directory is empty');
 
 export function healthRule(o: Observed): Ruling | undefined {
   if (o.identity?.phase !== 'Formed') return undefined;

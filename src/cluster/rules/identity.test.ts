@@ -2,7 +2,31 @@
 // Who a cluster is: drawn once, brought back from its claims, never mixed with another.
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../../api/cluster.ts';
-import { cluster, expected, identity, observed, outcome, type Row, spec, unsealed } from '../fixtures.ts';
+import {
+  allSealed,
+  claimOf,
+  cluster,
+  down,
+  expected,
+  forming,
+  identity,
+  members,
+  observed,
+  outcome,
+  pod,
+  type Row,
+  spec,
+  unsealed,
+} from '../fixtures.ts';
+import type { MemberView } from '../observed.ts';
+
+const EMPTY = '{"msg":"discovery failed","error":"cannot fetch cluster info from peer urls: x"}';
+
+/** It has exited with these words, and its kubelet waits (or not) before it tries again. */
+function exited(message: string, reason = 'CrashLoopBackOff', genesis = identity.genesis): MemberView {
+  const containerStatuses = [{ state: { waiting: { reason } }, lastState: { terminated: { message } } }];
+  return { ...down(1), pod: { ...pod(1, genesis), status: { podIP: '198.18.64.1', containerStatuses } } as never };
+}
 
 const rows: Row[] = [
   {
@@ -54,6 +78,58 @@ const rows: Row[] = [
     seen: observed({ identity: unsealed, spec: { ...spec, replicas: 1 } }),
     action: 'RecordIdentity',
     reason: 'Bootstrapping',
+  },
+  {
+    sentence: 'the same spec in other words is no correction',
+    seen: observed({ identity: unsealed, spec: { ...spec, storage: { ...spec.storage, size: '1024Mi' } } }),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'data that a member lost before the cluster was formed is made up for by forming it anew',
+    seen: observed({ identity: allSealed, members: members(exited(EMPTY)) }),
+    action: 'RecordIdentity',
+    reason: 'Bootstrapping',
+  },
+  {
+    sentence: 'also while other members are on their way',
+    seen: observed({ identity: forming(0, 1), members: members(down(2), exited(EMPTY)) }),
+    action: 'RecordIdentity',
+    reason: 'Bootstrapping',
+  },
+  {
+    sentence: 'but not once a claim is marked as holding a formed cluster',
+    seen: observed({
+      identity: allSealed,
+      members: members(exited(EMPTY)),
+      claims: [claimOf(identity.genesis, true)],
+    }),
+    finding: 'Sealing',
+    kind: 'progress',
+  },
+  {
+    sentence: 'and not for the first exit, after which it is tried again',
+    seen: observed({ identity: allSealed, members: members(exited(EMPTY, 'ContainerCreating')) }),
+    finding: 'Sealing',
+    kind: 'progress',
+  },
+  {
+    sentence: 'nor for the last words of a pod of an earlier attempt',
+    seen: observed({ identity: allSealed, members: members(exited(EMPTY, 'CrashLoopBackOff', 'feed')) }),
+    finding: 'Sealing',
+    kind: 'progress',
+  },
+  {
+    sentence: 'nor for another reason to exit',
+    seen: observed({ identity: allSealed, members: members(exited('{"msg":"no space left on device"}')) }),
+    finding: 'Sealing',
+    kind: 'progress',
+  },
+  {
+    sentence: 'a formed cluster is never formed anew, whatever its members lost',
+    seen: observed({ members: members(exited(EMPTY)) }),
+    finding: 'MemberDataLost',
+    kind: 'blocked',
   },
 ];
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the identity record: draw it once, bring it back from the claims, draw it anew while nothing was formed.
-import { isDeepStrictEqual } from 'node:util';
-import { childNames } from '../../api/names.ts';
-import { claimIdentity, drawIdentity, formationOf } from '../identity.ts';
-import type { Observed } from '../observed.ts';
+import { ANNOTATIONS, childNames } from '../../api/names.ts';
+import { edits, formationOf } from '../formation.ts';
+import { claimIdentity, drawIdentity, type Identity } from '../identity.ts';
+import type { MemberView, Observed } from '../observed.ts';
 import { foreignRuling } from './foreign.ts';
+import { lostData } from './health.ts';
 import type { Ruling } from './rule.ts';
 
 export function identityRule(o: Observed): Ruling | undefined {
@@ -20,9 +21,11 @@ export function identityRule(o: Observed): Ruling | undefined {
     return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message: recovered.message } };
   }
   if (recovered?.kind === 'identity') {
-    const { identity, from } = recovered;
+    const { identity, from, assumed } = recovered;
     const step = { action: 'RecordIdentity', identity, replaces, event: true } as const;
-    const message = `taking over the data of ${identity.members.length} members (genesis ${identity.genesis})`;
+    const unknown =
+      assumed === undefined ? '' : `; ${assumed} are taken as they stand, since no claim tells the old ones`;
+    const message = `taking over the data of ${identity.members.length} members (genesis ${identity.genesis})${unknown}`;
     if (from === 'claims') return { step: { ...step, reason: 'DataAdopted', message } };
     return { step: { ...step, reason: 'ChildrenRestored', message: `putting back ConfigMap ${config}` } };
   }
@@ -39,7 +42,8 @@ export function identityRule(o: Observed): Ruling | undefined {
 
 /**
  * Until the cluster is formed no client holds a certificate, so nothing can have been acknowledged: a corrected spec is
- * taken by forming the cluster anew. The new genesis keeps whatever the first attempt wrote out of sight.
+ * taken, and lost data is made up for, by forming the cluster anew. The new genesis keeps whatever the first attempt
+ * wrote out of sight.
  */
 export function reformRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
@@ -47,11 +51,25 @@ export function reformRule(o: Observed): Ruling | undefined {
   const { genesis } = o.identity;
   const marks = o.claims.map(claimIdentity);
   if (marks.some((m) => m?.formed === true && m.genesis === genesis)) return undefined;
-  const wanted = formationOf(o.spec);
-  if (isDeepStrictEqual(wanted, o.identity.formation)) return undefined;
-  const drawn = drawIdentity(o.cluster.metadata.name, wanted);
+  const why = cause(o, o.identity);
+  if (why === undefined) return undefined;
+  const drawn = drawIdentity(o.cluster.metadata.name, formationOf(o.spec));
   const identity = o.identity.authorities === undefined ? drawn : { ...drawn, authorities: o.identity.authorities };
-  const message = `the spec changed before the cluster was formed: forming it anew (genesis ${identity.genesis})`;
+  const message = `${why} before the cluster was formed: forming it anew (genesis ${identity.genesis})`;
   const replaces = o.config?.metadata.resourceVersion;
   return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Bootstrapping', message, event: true } };
+}
+
+function cause(o: Observed, record: Identity): string | undefined {
+  if (edits(o.spec, record.formation).length > 0) return 'the spec changed';
+  const emptied = o.members.filter((m) => isEmptied(m, record.genesis)).map((m) => m.name);
+  return emptied.length === 0 ? undefined : `the data of ${emptied.join(', ')} was lost`;
+}
+
+/** Twice in a row, so that storage which never keeps anything is not tried at every look. */
+function isEmptied(m: MemberView, genesis: string): boolean {
+  const waiting = m.pod?.status?.containerStatuses?.[0]?.state?.waiting?.reason;
+  return (
+    m.pod?.metadata.annotations?.[ANNOTATIONS.genesis] === genesis && waiting === 'CrashLoopBackOff' && lostData(m)
+  );
 }

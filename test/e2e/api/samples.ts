@@ -63,7 +63,13 @@ export const everything = {
     annotations: { 'example.com/contact': 'storage team, ext. 42' },
   },
   service: { type: 'LoadBalancer', annotations: { 'example.com/internal': 'true' } },
-  networkPolicy: { enabled: true, clients: [{ podSelector: selector, namespaceSelector: selector }] },
+  networkPolicy: {
+    enabled: true,
+    clients: [
+      { podSelector: selector, namespaceSelector: selector },
+      { ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.128/25'] } },
+    ],
+  },
   backup: {
     store: {
       s3: {

@@ -110,18 +110,38 @@ function replaced(root: unknown, keys: readonly (string | number)[], value: unkn
   return copy;
 }
 
-/** Every field of the schema, wherever it is; throws for a field that the sample leaves out. */
+interface Place {
+  readonly at: unknown;
+  readonly keys: readonly (string | number)[];
+}
+
+/** Every field of the schema, wherever it is; throws for a field that the sample leaves out. Of a list, some item has to have it. */
 export function mutations(root: SchemaNode, sample: unknown): Mutation[] {
   const found: Mutation[] = [];
-  const visit = (node: SchemaNode, at: unknown, keys: readonly (string | number)[]): void => {
+  const visit = (node: SchemaNode, places: readonly Place[]): void => {
+    const { at, keys } = places.find((place) => place.at !== undefined) ?? {
+      at: undefined,
+      keys: places[0]?.keys ?? [],
+    };
     const path = keys.reduce<string>((text, key) => text + (typeof key === 'number' ? `[${key}]` : `.${key}`), 'spec');
     if (at === undefined) throw new Error(`the sample has no ${path}`);
     const field = keys.findLast((key) => typeof key === 'string') ?? 'spec';
     for (const value of valuesFor(node, at)) found.push({ path, field, value, spec: replaced(sample, keys, value) });
+    const below = (place: Place, key: string | number): Place => ({
+      at: (place.at as Container | undefined)?.[key],
+      keys: [...place.keys, key],
+    });
     for (const [name, child] of Object.entries(node.properties ?? {}))
-      visit(child, (at as Container)[name], [...keys, name]);
-    if (node.items !== undefined) visit(node.items, (at as Container)[0], [...keys, 0]);
+      visit(
+        child,
+        places.map((place) => below(place, name)),
+      );
+    if (node.items !== undefined)
+      visit(
+        node.items,
+        places.flatMap((place) => (Array.isArray(place.at) ? place.at.map((_, i) => below(place, i)) : [])),
+      );
   };
-  visit(root, sample, []);
+  visit(root, [{ at: sample, keys: [] }]);
   return found;
 }

@@ -29,6 +29,10 @@ export const resourceQuotas = define<KubeObject & { spec: { hard: Record<string,
   'resourcequotas',
   'ResourceQuota',
 );
+interface PersistentVolume extends KubeObject {
+  spec: { persistentVolumeReclaimPolicy?: string; claimRef?: { uid?: string | null; resourceVersion?: string | null } };
+}
+export const persistentVolumes = define<PersistentVolume>('', 'persistentvolumes', 'PersistentVolume', false);
 export const roles = define<Role>('rbac.authorization.k8s.io', 'roles', 'Role');
 export const serviceAccounts = define<KubeObject>('', 'serviceaccounts', 'ServiceAccount');
 export const customResourceDefinitions = define<CustomResourceDefinition>(
