@@ -18,8 +18,8 @@ import {
 } from '../runtime/resources.ts';
 import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
-import { repair } from './drift.ts';
-import { foreignness } from './foreign.ts';
+import { absence, repair } from './drift.ts';
+import { foreignness, isOfSet } from './foreign.ts';
 import { claimIdentity, decodeIdentity, encodeIdentity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
@@ -174,7 +174,8 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   }
   const { kind: _kind, apiVersion: _version, ...wanted } = desired;
   const claim = resource.kind === 'PersistentVolumeClaim';
-  const patch = repair(claim ? { metadata: desired.metadata } : wanted, c.live, closed) as Partial<KubeObject>;
+  const aim = claim ? { metadata: desired.metadata } : wanted;
+  const patch = repair(aim, c.live, closed) as Partial<KubeObject>;
   // The UID makes the server refuse the patch if the object was replaced since it was judged to be ours.
   const { uid, resourceVersion } = c.live.metadata;
   // The marks of a claim say whose data it holds: never replaced by what an older look suggested.
@@ -182,12 +183,22 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   const guarded = { ...patch, metadata: { ...patch.metadata, ...guard } };
   const ref = { namespace: desired.metadata.namespace as string, name: desired.metadata.name };
   try {
-    deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal }));
+    checkKept(c, aim, deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal })));
   } catch (e) {
     // Gone in the meantime: the next pass makes it anew.
     if (!(e instanceof KubeError && e.code === 'NotFound')) throw e;
     deps.own.forget(resource, ref);
   }
+}
+
+/** The API server drops a field that it does not know without a word, however often it is written. */
+function checkKept({ child }: ChildState, aim: object, mended: KubeObject): void {
+  const path = absence(aim, mended);
+  if (path === undefined) return;
+  const { kind, metadata } = child.desired;
+  // The one part of the spec that is taken unseen.
+  const asked = path.replace(/^spec\.template\.spec\.affinity/, 'spec.pods.affinity');
+  throw new KubeError('Invalid', `the API server keeps nothing of ${asked} in the ${kind} ${metadata.name}`);
 }
 
 async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
@@ -213,15 +224,14 @@ async function nudgeStatefulSet(deps: ActorDeps, set: KubeObject, value: string,
 /** Only for pods of a formation that never finished; pod and record are read live, so that a member is never hit. */
 async function deleteStalePod(deps: ActorDeps, cluster: EtcdCluster, pod: Pod, signal: AbortSignal): Promise<void> {
   const namespace = pod.metadata.namespace as string;
-  const names = childNames(cluster.metadata.name);
+  const { config: name } = childNames(cluster.metadata.name);
   const [live, config] = await Promise.all([
     deps.client.find(pods, { namespace, name: pod.metadata.name }, { signal }),
-    deps.client.get(configMaps, { namespace, name: names.config }, { signal }),
+    deps.client.get(configMaps, { namespace, name }, { signal }),
   ]);
   const { phase, genesis } = decodeIdentity(config);
   if (phase === 'Formed' || live === undefined || live.metadata.uid !== pod.metadata.uid) return;
-  const owner = live.metadata.ownerReferences?.find((r) => r.controller === true);
-  if (owner?.kind !== 'StatefulSet' || owner.name !== names.statefulSet) return;
+  if (!isOfSet(cluster, live)) return;
   if (live.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis) await remove(deps, pods, live, signal);
 }
 
