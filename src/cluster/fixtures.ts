@@ -7,6 +7,7 @@ import type { PersistentVolumeClaim, Pod } from '../runtime/resources.ts';
 import { formationOf, type Identity } from './identity.ts';
 import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
 import { plan } from './plan.ts';
+import { childLabels } from './render/children.ts';
 import { renderMemberFiles } from './render/memberfile.ts';
 import { renderClaims, renderStatefulSet } from './render/statefulset.ts';
 
@@ -72,6 +73,7 @@ export const pod = (i: number, genesis = identity.genesis, proof = ''): Pod => (
     name: `orders-${i}`,
     namespace: 'shop',
     uid: `p${i}`,
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'orders', uid: 's1', controller: true }],
     annotations: { [ANNOTATIONS.genesis]: genesis, [ANNOTATIONS.file]: `${proof.slice(-16)}@${now.getTime()}` },
   },
   status: { podIP: `198.18.64.${i}` },
@@ -106,9 +108,11 @@ export function observed(over: Partial<Observed> = {}): Observed {
     now,
     cluster,
     spec,
-    config: { metadata: { name: 'orders-config', resourceVersion: '7' } },
+    specFailure: undefined,
+    config: { metadata: { name: 'orders-config', resourceVersion: '7', labels: childLabels(cluster, undefined) } },
     configForeign: undefined,
     identity: id,
+    known: id,
     identityProblem: undefined,
     recovered: undefined,
     files,
@@ -119,6 +123,7 @@ export function observed(over: Partial<Observed> = {}): Observed {
         foreign: undefined,
         fingerprint: 'P',
         cert: 'x',
+        notAfter: undefined,
         problem: undefined,
       },
       {
@@ -127,6 +132,7 @@ export function observed(over: Partial<Observed> = {}): Observed {
         foreign: undefined,
         fingerprint: 'C',
         cert: 'x',
+        notAfter: undefined,
         problem: undefined,
       },
     ],
@@ -176,6 +182,14 @@ export const broken: SecretState = {
   problem: 'missing',
   notAfter: undefined,
 };
+
+/** A Secret of a name that the cluster needs, made by somebody else. */
+export const stray = (name: string): SecretState => ({
+  ...broken,
+  need: { ...broken.need, name },
+  secret: { metadata: { name } },
+  foreign: 'stranger',
+});
 
 export const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolumeClaim => ({
   metadata: {

@@ -2,13 +2,18 @@
 // Rules from the first start of the members to the proof that none of them can ever start empty again.
 import { ANNOTATIONS } from '../../api/names.ts';
 import type { Pod } from '../../runtime/resources.ts';
+import { isOfSet } from '../foreign.ts';
 import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
-import type { Observed } from '../observed.ts';
+import type { MemberView, Observed } from '../observed.ts';
 import { diagnose } from './diagnose.ts';
-import type { Ruling, Step } from './rule.ts';
+import { allWhys } from './health.ts';
+import { lasting, type Ruling, type Step } from './rule.ts';
 
-/** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
+/** A kubelet that missed the first nudge is nudged again after this many milliseconds, then after twice as long each time. */
 const NUDGE_AGAIN_MS = 1500;
+const NUDGE_SELDOM_MS = 60_000;
+
+const LOOK = 'look at the pod, its node, and the network between the members and to the operator';
 
 /**
  * A kubelet begins with a pod within moments. One that asks for its objects before the API server has seen the binding is
@@ -21,7 +26,10 @@ export function stalePodRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
   const genesis = o.identity.genesis;
   const stale = o.pods.filter(
-    (p) => p.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis && p.metadata.deletionTimestamp === undefined,
+    (p) =>
+      isOfSet(o.cluster, p) &&
+      p.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis &&
+      p.metadata.deletionTimestamp === undefined,
   );
   if (stale.length === 0) return undefined;
   const message = `deleting pods of the earlier attempt: ${stale.map((p) => p.metadata.name).join(', ')}`;
@@ -48,23 +56,37 @@ function open(o: Observed, record: Identity): Ruling {
     const message = `sealing the files of ${started.join(', ')}, which ${started.length === 1 ? 'has' : 'have'} started`;
     return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Sealing', message } };
   }
-  const trouble = diagnose(o);
-  if (trouble !== undefined) return { finding: trouble };
   const message = `${record.members.length - left.length} of ${record.members.length} members have started`;
-  return { finding: { kind: 'progress', reason: 'Bootstrapping', message } };
+  const remedy = `${allWhys(o.members.filter((m) => left.includes(m.name)))}; ${LOOK}`;
+  return { finding: diagnose(o) ?? lasting({ ms: quietMs(o, left), reason: 'Bootstrapping', message, remedy }) };
+}
+
+/** How long nothing has come of the pods of these members, nor of the StatefulSet that is to make them. */
+function quietMs({ children, pods, now }: Observed, names: readonly string[]): number {
+  const set = children.find((c) => c.child.resource.kind === 'StatefulSet')?.live;
+  const theirs = pods.filter((p) => names.includes(p.metadata.name));
+  const turns = theirs.flatMap((p) => p.status?.conditions?.map((c) => c.lastTransitionTime) ?? []);
+  const made = [set, ...theirs].map((x) => x?.metadata.creationTimestamp);
+  return leastMs(
+    now,
+    [...made, ...turns].map((time) => Date.parse(time ?? '')),
+  );
+}
+
+/** Since the newest of these times; 0 without any. */
+function leastMs(now: Date, times: readonly number[]): number {
+  const known = times.filter((time) => Number.isFinite(time));
+  return known.length === 0 ? 0 : now.getTime() - Math.max(...known);
 }
 
 function sealed(o: Observed): Ruling {
   if (o.identity === undefined || o.files === undefined) return {};
   const unproven = o.members.filter((m) => m.provenFile !== o.files?.proofs[m.name]);
-  if (unproven.length > 0)
-    return nudgeAgain(
-      o,
-      unproven.map((m) => m.name),
-    );
+  if (unproven.length > 0) return nudgeAgain(o, unproven);
   const problem = membershipProblem(o);
   if (problem !== undefined) {
-    return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Bootstrapping', message: problem } };
+    const ms = sinceToldMs(o, o.pods);
+    return { finding: diagnose(o) ?? lasting({ ms, reason: 'Bootstrapping', message: problem, remedy: LOOK }) };
   }
   const unmarked = o.children.filter(
     (c) =>
@@ -107,39 +129,60 @@ function isOverlooked({ status }: Pod, now: Date): boolean {
   return now.getTime() - Date.parse(bound.lastTransitionTime ?? '') > BEGIN_MS;
 }
 
-function nudgeAgain(o: Observed, unproven: readonly string[]): Ruling {
-  const due = o.pods.filter((p) => {
-    if (!unproven.includes(p.metadata.name) || p.metadata.deletionTimestamp !== undefined) return false;
-    return o.now.getTime() - (toldOf(o, p) ?? 0) > NUDGE_AGAIN_MS;
+function nudgeAgain(o: Observed, unproven: readonly MemberView[]): Ruling {
+  const names = unproven.map((m) => m.name);
+  const pods = o.pods.filter((p) => names.includes(p.metadata.name) && p.metadata.deletionTimestamp === undefined);
+  const due = pods.filter((p) => {
+    const { first, last } = toldOf(o, p) ?? { first: 0, last: 0 };
+    // As long again as it was told in vain.
+    const pauseMs = Math.min(NUDGE_SELDOM_MS, Math.max(NUDGE_AGAIN_MS, last - first));
+    return o.now.getTime() - last > pauseMs;
   });
   if (due.length > 0) return { step: nudge(o, due) };
-  const message = `waiting for ${unproven.join(', ')} to serve with the sealed files`;
-  return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
+  const silent = unproven.filter((m) => m.status === undefined);
+  const why = silent.length === 0 ? '' : ` (${allWhys(silent)})`;
+  const message = `waiting for ${names.join(', ')} to serve with the sealed files${why}`;
+  const ms = sinceToldMs(o, pods);
+  return { finding: diagnose(o) ?? lasting({ ms, reason: 'Sealing', message, remedy: LOOK }) };
 }
 
 const fileHash = (o: Observed, { metadata }: Pod): string => (o.files?.proofs[metadata.name] ?? '').slice(-16);
 
-/** When the pod's kubelet was told of the member's present file, in milliseconds since the epoch. */
-function toldOf(o: Observed, pod: Pod): number | undefined {
-  const [told, at] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
-  return told === fileHash(o, pod) ? Number(at) : undefined;
+/** When the pod's kubelet was told of the member's present file, first and last, in milliseconds since the epoch. */
+function toldOf(o: Observed, pod: Pod): { readonly first: number; readonly last: number } | undefined {
+  const [told, first, last = first] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
+  return told === fileHash(o, pod) ? { first: Number(first), last: Number(last) } : undefined;
 }
+
+/** How long the kubelets of these pods have been told of the present files. */
+const sinceToldMs = (o: Observed, pods: readonly Pod[]): number =>
+  leastMs(
+    o.now,
+    pods.map((p) => toldOf(o, p)?.first ?? Number.NaN),
+  );
 
 /** A change of the pod makes the kubelet look at it and its volumes at once instead of within a minute. */
 function nudge(o: Observed, due: readonly Pod[]): Step {
-  const nudges = due.map((pod) => ({ pod, value: `${fileHash(o, pod)}@${o.now.getTime()}` }));
+  const now = o.now.getTime();
+  const nudges = due.map((pod) => ({ pod, value: `${fileHash(o, pod)}@${toldOf(o, pod)?.first ?? now}@${now}` }));
   const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} to look at their pods`;
   return { action: 'NudgeKubelets', nudges, reason: 'KubeletsNudged', message };
 }
 
 /** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */
 function membershipProblem(o: Observed): string | undefined {
-  if (!o.quorum.read || o.quorum.members === undefined) return 'waiting for the members to elect a leader';
+  if (!o.quorum.read || o.quorum.members === undefined) {
+    const silent = o.members.filter((m) => m.status === undefined);
+    return `waiting for the members to elect a leader${silent.length === 0 ? '' : ` (${allWhys(silent)})`}`;
+  }
   const wanted = o.members.map((m) => m.name).toSorted();
   const live = o.quorum.members.map((m) => (m.isLearner ? `${m.name} (learner)` : m.name)).toSorted();
   if (wanted.join() !== live.join()) return `the member list is ${live.join(', ')}; expected ${wanted.join(', ')}`;
-  const silent = o.members.filter((m) => m.status === undefined).map((m) => m.name);
-  if (silent.length > 0) return `waiting for ${silent.join(', ')}`;
+  const silent = o.members.filter((m) => m.status === undefined);
+  if (silent.length > 0) return `waiting for ${allWhys(silent)}`;
+  // All members serve the same certificate: only its id says that a member is the one that was asked for.
+  const other = o.members.find((m) => o.quorum.members?.find((x) => x.name === m.name)?.id !== m.status?.memberId);
+  if (other !== undefined) return `another member answers at the address of ${other.name}`;
   const ids = new Set(o.members.map((m) => m.status?.clusterId));
   return ids.size === 1 ? undefined : `members report different cluster IDs: ${[...ids].join(', ')}`;
 }
