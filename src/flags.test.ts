@@ -16,7 +16,7 @@ test('without flags there are defaults', () => {
 });
 
 test('every flag is read', () => {
-  const args = ['--namespaces=a,b', '--lease-namespace=n', '--lease-name=l', '--image=i', '--log-level=warn'];
+  const args = ['--namespaces=a, b,', '--lease-namespace=n', '--lease-name=l', '--image=i', '--log-level=warn'];
   expect(parseFlags([...args, '--health-port=65535', '--spare-keys=0'])).toEqual({
     namespaces: ['a', 'b'],
     leaseNamespace: 'n',

@@ -44,7 +44,10 @@ export function parseFlags(args: string[]): Flags {
     throw new Error(`--spare-keys=${spare}: must be a number of clusters, 0 to 100`);
   }
   return {
-    namespaces: values.namespaces.split(',').filter((n) => n !== ''),
+    namespaces: values.namespaces
+      .split(',')
+      .map((n) => n.trim())
+      .filter((n) => n !== ''),
     leaseNamespace: values['lease-namespace'],
     leaseName: values['lease-name'],
     image: values.image,

@@ -9,6 +9,7 @@ import { ClientPool } from './etcd/pool.ts';
 import { type Flags, parseFlags, USAGE } from './flags.ts';
 import { loadAuth } from './runtime/auth.ts';
 import { KubeClient } from './runtime/client.ts';
+import { identityOf } from './runtime/election.ts';
 import { KubeError } from './runtime/errors.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Manager } from './runtime/manager.ts';
@@ -25,17 +26,18 @@ async function operator(asked: Flags): Promise<void> {
   const log = createLogger(asked.logLevel);
   const metrics = new Metrics();
   const client = new KubeClient({ auth: loadAuth(), log, metrics });
+  const identity = identityOf(process.env.POD_NAME);
   const manager = new Manager({
     client,
     namespaces: asked.namespaces,
     log,
     metrics,
-    identity: process.env.POD_NAME ?? `quorate-${process.pid}`,
+    identity,
     lease: { namespace: asked.leaseNamespace ?? namespace, name: asked.leaseName },
     healthPort: asked.healthPort,
     signal: stop.signal,
   });
-  const events = new EventRecorder({ client, log, controller: 'quorate', instance: process.env.POD_NAME ?? 'quorate' });
+  const events = new EventRecorder({ client, log, controller: 'quorate', instance: identity, signal: stop.signal });
   const etcd = new ClientPool();
   const clusters = manager.watch(etcdClusters);
   const watchedPods = manager.watch(pods, { labelSelector: CHILD_SELECTOR });
@@ -71,6 +73,8 @@ async function operator(asked: Flags): Promise<void> {
     process.exit(1);
   }
   etcd.close();
+  // An Event on its way must not keep the process beyond its time.
+  await client.close();
 }
 
 /** The flags, or one line and the usage: a stack would hide what is wrong. */

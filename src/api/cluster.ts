@@ -17,7 +17,15 @@ import {
 } from './fields.ts';
 import { pods } from './pods.ts';
 import { backupPolicy } from './policy.ts';
-import { clusterSpecRules, etcdRules, storageRules, versionRules } from './rules.ts';
+import {
+  clientCertificateRules,
+  clusterSpecRules,
+  etcdRules,
+  isOwnClient,
+  OWN_CLIENT_SAYS,
+  storageRules,
+  versionRules,
+} from './rules.ts';
 import type { EtcdClusterStatus } from './status.ts';
 import { DEFAULT_REPOSITORY, VERSION_PATTERN, VERSION_SAYS } from './versions.ts';
 
@@ -81,13 +89,16 @@ const distinguishedName = () =>
     'must hold only letters, digits, spaces and ._@:-, and begin and end with a letter or digit',
   );
 
-const clientCertificate = z.object({
-  name: dnsLabel().describe('Names the Secret `<cluster>-client-<name>`.'),
-  commonName: distinguishedName()
-    .optional()
-    .describe('The etcd user, where etcd authentication is enabled; the name if absent.'),
-  organization: distinguishedName().optional().describe('Organization in the subject of the certificate.'),
-});
+const clientCertificate = z
+  .object({
+    name: dnsLabel().describe('Names the Secret `<cluster>-client-<name>`.'),
+    commonName: distinguishedName()
+      .optional()
+      .describe('The etcd user, where etcd authentication is enabled; the name if absent.'),
+    organization: distinguishedName().optional().describe('Organization in the subject of the certificate.'),
+  })
+  .refine((c) => !isOwnClient(c.commonName ?? c.name), { path: ['commonName'], message: OWN_CLIENT_SAYS })
+  .meta(rules(...clientCertificateRules));
 
 const tls = z
   .object({

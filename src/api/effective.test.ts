@@ -138,6 +138,24 @@ describe('effectiveSpec', () => {
       /at most 32768/,
     ],
     [
+      'an affinity of nine thousand levels, which the API server takes',
+      { pods: { affinity: { nodeAffinity: JSON.parse(`${'{"a":'.repeat(9000)}1${'}'.repeat(9000)}`) } } },
+      'spec.pods.affinity',
+      /at most 16 levels/,
+    ],
+    [
+      "the operator's own common name",
+      { tls: { clientCertificates: [{ name: 'a' }, { name: 'b', commonName: 'quorate-operator' }] } },
+      'spec.tls.clientCertificates[1].commonName',
+      /which the operator itself uses.*set another commonName/,
+    ],
+    [
+      "a name that would become the operator's own common name",
+      { tls: { clientCertificates: [{ name: 'quorate-backup' }] } },
+      'spec.tls.clientCertificates[0].commonName',
+      /if absent it is the name/,
+    ],
+    [
       'a store elsewhere',
       { backup: { store: { s3: { bucket: 'b-1', credentialsSecret: { name: 'other/secret' } } } } },
       'spec.backup.store.s3.credentialsSecret.name',

@@ -2,7 +2,16 @@
 // Fills in the defaults of a spec, and refuses what the schema cannot: combinations that cannot work.
 import { memoized } from '../runtime/memo.ts';
 import { clusterSpec, type EffectiveCluster, type EffectiveSpecFailure, type EtcdCluster } from './cluster.ts';
-import { AFFINITY_BYTES, ELECTION, HEARTBEAT, LOG_RESERVE, QUOTA, REQUEST, STORAGE } from './limits.ts';
+import {
+  AFFINITY_BYTES,
+  AFFINITY_LEVELS,
+  ELECTION,
+  HEARTBEAT,
+  LOG_RESERVE,
+  QUOTA,
+  REQUEST,
+  STORAGE,
+} from './limits.ts';
 import { CLUSTER_NAME, CLUSTER_NAME_SAYS, MAX_CLUSTER_NAME } from './names.ts';
 import { durationMs, quantityBytes } from './quantities.ts';
 import { versionRefusal } from './versions.ts';
@@ -110,7 +119,19 @@ function compaction({ etcd }: Parsed): EffectiveSpecFailure | undefined {
   return refuse('spec.etcd.autoCompaction.retention', `${retention} must be ${form} with mode ${mode}, or 0 for none`);
 }
 
+/** Counts without recursion: whoever follows a hostile value down runs out of stack. */
+function deeperThan(value: unknown, levels: number): boolean {
+  let level = [value];
+  for (let depth = 0; depth <= levels && level.length > 0; depth += 1) {
+    level = level.flatMap((v): unknown[] => (typeof v === 'object' && v !== null ? Object.values(v) : []));
+  }
+  return level.length > 0;
+}
+
 function affinity({ pods }: Parsed): EffectiveSpecFailure | undefined {
+  if (deeperThan(pods.affinity, AFFINITY_LEVELS)) {
+    return refuse('spec.pods.affinity', `must have at most ${AFFINITY_LEVELS} levels`);
+  }
   const bytes = JSON.stringify(pods.affinity ?? {}).length;
   if (bytes <= AFFINITY_BYTES) return undefined;
   return refuse('spec.pods.affinity', `has ${bytes} bytes of JSON and must have at most ${AFFINITY_BYTES}`);

@@ -14,3 +14,5 @@ export const HEARTBEAT = { min: '1ms', max: '10s' } as const;
 export const ELECTION = { heartbeats: 5, max: '50s' } as const;
 /** Bytes of JSON; a Kubernetes structure that the schema does not look into. */
 export const AFFINITY_BYTES = 32_768;
+/** Kubernetes' own affinity has nine; the API server takes JSON of ten thousand, which is more than a stack holds. */
+export const AFFINITY_LEVELS = 16;

@@ -31,6 +31,9 @@ export const FINALIZERS = {
   claims: `${GROUP}/claims`,
 } as const;
 
+/** Common names of the client certificates that are the operator's own: nobody else may have one of these. */
+export const OWN_CLIENTS = { operator: 'quorate-operator', backup: 'quorate-backup' } as const;
+
 export const CLIENT_PORT = 2379;
 export const PEER_PORT = 2380;
 /** Plain http: metrics and health only. */

@@ -49,7 +49,7 @@ const resources = z
   })
   .meta(rules(...withinLimits));
 
-/** Kubernetes' own structure, checked by the API server when the pod is made; effectiveSpec() bounds its size. */
+/** Kubernetes' own structure, checked by the API server when the pod is made; effectiveSpec() bounds its size and depth. */
 const opaque = (description: string) =>
   z
     .looseObject({})
@@ -108,7 +108,9 @@ export const pods = z
       .prefault({ requests: { cpu: '100m', memory: '128Mi' } })
       .describe('CPU and memory of each member.'),
     nodeSelector: labels().optional().describe('Labels that a node must have.'),
-    affinity: affinity.optional().describe('Which nodes are preferred or required; at most 32 KiB of JSON.'),
+    affinity: affinity
+      .optional()
+      .describe('Which nodes are preferred or required; at most 32 KiB of JSON and 16 levels.'),
     topologySpreadConstraints: z
       .array(spreadConstraint)
       .max(8)

@@ -5,7 +5,7 @@ import { CRON_PATTERN, CRON_SAYS } from './cron.ts';
 import { dnsLabel, listMap, reference, text } from './fields.ts';
 
 const PREFIX_SAYS =
-  'must be a path such as prod/etcd: letters, digits and ._=- between single slashes, no part beginning with a dot';
+  'must be a path such as prod/etcd: letters, digits and ._=- between single slashes, no part beginning with a dot or a dash';
 
 const s3 = z.object({
   bucket: text(
@@ -20,13 +20,17 @@ const s3 = z.object({
   )
     .optional()
     .describe('URL of an S3-compatible store; AWS if absent. With http:// snapshots travel unencrypted.'),
-  region: text(64, /^[a-z0-9-]+$/, 'must hold only lower-case letters, digits and dashes')
+  region: text(
+    64,
+    /^[a-z0-9][-a-z0-9]*$/,
+    'must hold only lower-case letters, digits and dashes, and begin with a letter or digit',
+  )
     .default('us-east-1')
     .describe('Region of the bucket.'),
   prefix: z
     .string()
     .max(256)
-    .regex(/^([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*)?$/, PREFIX_SAYS)
+    .regex(/^([A-Za-z0-9_=][A-Za-z0-9._=-]*(\/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*)?$/, PREFIX_SAYS)
     .meta({ 'x-quorate-says': PREFIX_SAYS })
     .default('')
     .describe("Keys begin with it; namespace, cluster and the cluster's UID follow."),

@@ -2,7 +2,7 @@
 // Rules of an EtcdCluster between fields and between an old and a new value, for the API server; effectiveSpec() holds the same.
 import { type CelRule, celText as cel } from './fields.ts';
 import { ELECTION, HEARTBEAT, LOG_RESERVE, QUOTA, REQUEST, STORAGE } from './limits.ts';
-import { CLUSTER_NAME, CLUSTER_NAME_SAYS, MAX_CLUSTER_NAME } from './names.ts';
+import { CLUSTER_NAME, CLUSTER_NAME_SAYS, MAX_CLUSTER_NAME, OWN_CLIENTS } from './names.ts';
 import { DURATION_PATTERN } from './quantities.ts';
 import { floorOf, TESTED_VERSIONS, VERSION_PATTERN } from './versions.ts';
 
@@ -65,6 +65,20 @@ export const volumeRules: CelRule[] = [
     messageExpression: `'cannot change, because the volumes exist: set ' + ${before}.accessMode + ', or make a new cluster'`,
     fieldPath: '.spec.storage.accessMode',
     reason: 'FieldValueForbidden',
+  },
+];
+
+const own = Object.values(OWN_CLIENTS);
+/** etcd's own authentication goes by the common name: another holder of it would have the operator's rights. */
+export const isOwnClient = (commonName: string): boolean => own.some((name) => name === commonName);
+export const OWN_CLIENT_SAYS = `must not be ${own.join(' or ')}, which the operator itself uses; if absent it is the name: set another commonName`;
+
+export const clientCertificateRules: CelRule[] = [
+  {
+    rule: `!((has(self.commonName) ? self.commonName : self.name) in [${own.map(cel).join(', ')}])`,
+    message: OWN_CLIENT_SAYS,
+    fieldPath: '.commonName',
+    reason,
   },
 ];
 

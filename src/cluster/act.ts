@@ -31,7 +31,7 @@ import {
   secretText,
 } from './render/certificates.ts';
 import { ownedMetadata } from './render/children.ts';
-import type { Step } from './rules/rule.ts';
+import type { Nudge, Seal, Step } from './rules/rule.ts';
 import type { SecretReader } from './secrets.ts';
 
 export interface ActorDeps {
@@ -49,20 +49,21 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
     case 'RecordIdentity':
       return recordIdentity(deps, o.cluster, step, signal);
     case 'IssueAuthorities':
-      await Promise.all(step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)));
-      return;
-    case 'WriteSecrets':
       await all([
-        ...step.secrets.map((s) => writeSecret(deps, o, s, signal)),
+        ...step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)),
         ...step.children.map((c) => putChild(deps, c, signal)),
       ]);
+      return;
+    case 'WriteSecrets':
+      await all(step.secrets.map((s) => writeSecret(deps, o, s, signal)));
       return;
     case 'PutChildren':
       await all(step.children.map((c) => putChild(deps, c, signal)));
       return;
+    case 'SealMembers':
+      return sealMembers(deps, o, step.seal, signal);
     case 'NudgeKubelets':
-      await all(step.nudges.map(({ pod, value }) => nudgeKubelet(deps, pod, value, signal)));
-      return;
+      return nudgeKubelets(deps, step.nudges, signal);
     case 'DeletePods':
       await all(step.pods.map((p) => deleteStalePod(deps, o.cluster, p, signal)));
       return;
@@ -85,7 +86,21 @@ async function all(work: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-async function recordIdentity(deps: ActorDeps, cluster: EtcdCluster, step: Of<'RecordIdentity'>, signal: AbortSignal) {
+/**
+ * Record and files are written at once: until the cluster counts as formed nothing was acknowledged, and whichever of the
+ * two is there without the other, the next pass makes them agree. A kubelet is told when there is something to be seen.
+ */
+async function sealMembers(deps: ActorDeps, o: Observed, seal: Seal, signal: AbortSignal): Promise<void> {
+  await all([recordIdentity(deps, o.cluster, seal, signal), writeSecret(deps, o, seal.secret, signal)]);
+  await nudgeKubelets(deps, seal.nudges, signal);
+}
+
+async function recordIdentity(
+  deps: ActorDeps,
+  cluster: EtcdCluster,
+  step: Pick<Of<'RecordIdentity'>, 'identity' | 'replaces'>,
+  signal: AbortSignal,
+) {
   const config: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -200,6 +215,9 @@ function checkKept({ child }: ChildState, aim: object, mended: KubeObject): void
   const asked = path.replace(/^spec\.template\.spec\.affinity/, 'spec.pods.affinity');
   throw new KubeError('Invalid', `the API server keeps nothing of ${asked} in the ${kind} ${metadata.name}`);
 }
+
+const nudgeKubelets = (deps: ActorDeps, nudges: readonly Nudge[], signal: AbortSignal): Promise<void> =>
+  all(nudges.map(({ pod, value }) => nudgeKubelet(deps, pod, value, signal)));
 
 async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
   const { name, uid } = pod.metadata;

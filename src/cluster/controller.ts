@@ -7,7 +7,7 @@ import { etcdClusters } from '../api/resources.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
-import { isNamespaceGoing, KubeError, type KubeErrorCode } from '../runtime/errors.ts';
+import { isNamespaceGoing, KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import type { Key, Manager, Outcome, ReconcileContext, WatchedStore } from '../runtime/manager.ts';
@@ -15,6 +15,7 @@ import type { Pod } from '../runtime/resources.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
+import { isLasting, isRefused } from './failures.ts';
 import { deletingStatus, failedStatus, invalidStatus, unseenStatus } from './heldstatus.ts';
 import type { Identity } from './identity.ts';
 import { formedWith, type Meant, type ObserverDeps, observe, withEtcd } from './observe.ts';
@@ -46,14 +47,10 @@ export interface ClusterControllerDeps {
   backupStatus(cluster: EtcdCluster): BackupStatus | undefined;
 }
 
-/** What the API server will not do, however often it is asked; told at once with what was tried. */
-const REFUSED: readonly KubeErrorCode[] = ['Forbidden', 'Invalid'];
 /** Steps in one pass; a plan that never settles is a mistake of ours and must not spin. */
 const MAX_STEPS = 40;
 /** The same step in one pass, before somebody else must be undoing it. */
 const MAX_REPEATS = 4;
-/** Failed passes in a row before status says so: most causes go by themselves. */
-const CONFESS_AFTER = 3;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
@@ -156,6 +153,7 @@ export class ClusterController {
     const deps = this.#observer;
     const done = new Map<string, number>();
     for (let count = 0; count < MAX_STEPS; count += 1) {
+      ctx.step = undefined;
       const began = performance.now();
       let observed = await observe(deps, cluster, meant, ctx.signal);
       let step = objectStep(observed);
@@ -170,6 +168,7 @@ export class ClusterController {
       done.set(message, again);
       if (again > MAX_REPEATS) return this.#fruitless(observed, step, ctx);
       ctx.log.info({ step: action, reason }, message);
+      ctx.step = action;
       try {
         await act(deps, observed, step, ctx.signal);
       } catch (e) {
@@ -178,9 +177,6 @@ export class ClusterController {
         throw e;
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
-      // Members take a moment to start: say so while they do, instead of only when they are done.
-      if (step.action === 'RecordIdentity' && step.identity.phase === 'Forming')
-        await this.#say(observed, [{ kind: 'progress', reason, message }], ctx);
     }
     throw new Error(`no plan settled within ${MAX_STEPS} steps`);
   }
@@ -221,7 +217,7 @@ export class ClusterController {
   async #confess(cluster: EtcdCluster, error: unknown, ctx: ReconcileContext): Promise<void> {
     const known = error instanceof EtcdError || (error instanceof KubeError && error.code === 'Fenced');
     const told = error instanceof Error && this.#told.has(error);
-    if (known || told || ctx.signal.aborted || ctx.attempt < CONFESS_AFTER) return;
+    if (known || told || ctx.signal.aborted || !isLasting(error, failingMs(ctx))) return;
     const derive = (c: EtcdCluster) => failedStatus(c, error, new Date());
     await this.#statuses.write(cluster, derive, ctx.signal).catch((e: unknown) => {
       ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
@@ -231,8 +227,8 @@ export class ClusterController {
   /** A write that was refused, or goes on failing, is a finding like any other; the step is tried again with back-off. */
   async #report(o: Observed, step: Step, error: unknown, ctx: ReconcileContext): Promise<void> {
     if (!(error instanceof KubeError) || error.code === 'Fenced') return;
-    const refused = REFUSED.includes(error.code);
-    if (!refused && ctx.attempt < CONFESS_AFTER) return;
+    const refused = isRefused(error);
+    if (!refused && !isLasting(error, failingMs(ctx))) return;
     // The members are looked at all the same; if not even that can be done, the next try tells.
     const seen = await withEtcd(this.#observer, o, ctx.signal).catch(() => undefined);
     if (seen === undefined) return;
@@ -279,6 +275,9 @@ function refusal(error: Pick<KubeError, 'code' | 'message'>, what: string): Find
   const { reason, remedy } = refusalOf(error);
   return { kind: 'blocked', reason, message: `${what}; ${remedy}` };
 }
+
+const failingMs = ({ failingSince }: ReconcileContext): number | undefined =>
+  failingSince === undefined ? undefined : performance.now() - failingSince;
 
 const ageMs = ({ metadata }: KubeObject, now: Date): number =>
   now.getTime() - Date.parse(metadata.creationTimestamp ?? '');

@@ -16,9 +16,9 @@ export class StatusWriter {
     this.#client = client;
   }
 
-  /** When this cluster's status was last written, in milliseconds of the monotonic clock; 0 if not by this process. */
+  /** When this cluster's status was last written, in milliseconds of the monotonic clock; −Infinity if not by this process. */
   writtenAt(cluster: EtcdCluster): number {
-    return this.#written.get(keyOf(cluster))?.at ?? 0;
+    return this.#written.get(keyOf(cluster))?.at ?? Number.NEGATIVE_INFINITY;
   }
 
   /** The cluster with the newest status that is known. */

@@ -151,15 +151,16 @@ export class KubeClient {
     }
   }
 
-  /** Opens a watch and returns its body; the caller ends it by the signal. */
+  /** Opens a watch and returns its body; the caller ends it by the signal. `sending` is called when it need not wait any more. */
   async watch<T extends KubeObject>(
     r: Resource<T>,
     q: ListQuery,
     extra: Record<string, string>,
     signal: AbortSignal,
+    sending: () => void,
   ): Promise<AsyncIterable<Uint8Array>> {
     const query = { ...selectors(q), ...extra, watch: 'true', allowWatchBookmarks: 'true' };
-    return this.#transport.open({ method: 'GET', path: pathOf(r, q.namespace), query }, signal);
+    return this.#transport.open({ method: 'GET', path: pathOf(r, q.namespace), query }, signal, sending);
   }
 
   async close(): Promise<void> {

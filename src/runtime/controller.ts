@@ -7,7 +7,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { within } from './deadline.ts';
 import { KubeError } from './errors.ts';
 import type { KubeObject } from './json.ts';
-import { WorkQueue } from './queue.ts';
+import { type Failing, WorkQueue } from './queue.ts';
 import type { Change, Store } from './store.ts';
 
 export interface Key {
@@ -20,10 +20,12 @@ export interface ReconcileContext {
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly reconcileId: string;
-  /** 1 for the first try since the last success. */
-  readonly attempt: number;
+  /** When the first of the runs failed that have failed in a row, in monotonic milliseconds; undefined: the last one succeeded. */
+  readonly failingSince: number | undefined;
   /** A kind that may not be watched in this namespace, in the words of the API server: what is known of it grows old. */
   readonly refused: string | undefined;
+  /** Set by the run to what it is about to do: said in the log when it fails. */
+  step?: string | undefined;
 }
 
 /**
@@ -38,8 +40,8 @@ export interface WatchedStore<T> extends Store<T> {
 
 /** What a controller listens to: changes of one store, as keys. Made by `source()`. */
 export interface Source {
-  /** Keys of everything that is there now. */
-  keys(): Key[];
+  /** Keys of everything that is there now; an object that they cannot be told of is passed over, and `failed` called. */
+  keys(failed: (e: unknown) => void): Key[];
   onKey(listener: (key: Key) => void): void;
 }
 
@@ -56,7 +58,15 @@ export function source<T extends KubeObject>(
   ignored: (change: Change<T>) => boolean = () => false,
 ): Source {
   return {
-    keys: () => store.list().flatMap(keys),
+    keys: (failed) =>
+      store.list().flatMap((object) => {
+        try {
+          return keys(object);
+        } catch (e) {
+          failed(e);
+          return [];
+        }
+      }),
     onKey: (listener) =>
       store.onChange((change) => {
         if (ignored(change)) return;
@@ -125,10 +135,10 @@ export class Controller {
     const workers = o.workers ?? WORKERS;
     this.#queue = new WorkQueue({
       workers,
-      run: (key, attempt) => this.#reconcile(decode(key), attempt),
-      // A namespace whose requests hang leaves some workers to the others.
+      run: (key, failing) => this.#reconcile(decode(key), failing),
+      // Namespaces whose requests hang leave some workers to the others.
       group: (key) => decode(key).namespace,
-      perGroup: Math.max(1, Math.floor((workers * 3) / 4)),
+      reserve: Math.floor(workers / 4),
       patience: (e) => (e instanceof KubeError ? (e.retryAfterMs ?? 0) : 0),
     });
     for (const [index, from] of o.sources.entries()) {
@@ -169,7 +179,7 @@ export class Controller {
 
   /** Everything that any source shows, or what it shows of one namespace. */
   enqueueAll(namespace?: string): void {
-    for (const key of this.#o.sources.flatMap((from) => from.keys()))
+    for (const key of this.#keysOf(this.#o.sources))
       if (namespace === undefined || key.namespace === namespace) this.enqueue(key);
   }
 
@@ -180,51 +190,70 @@ export class Controller {
   }
 
   #resync(spreadMs: number): void {
-    for (const key of this.#o.sources[0]?.keys() ?? []) this.enqueue(key, Math.random() * spreadMs);
+    for (const key of this.#keysOf(this.#o.sources.slice(0, 1))) this.enqueue(key, Math.random() * spreadMs);
   }
 
-  async #reconcile(key: Key, attempt: number): Promise<number | undefined> {
+  #keysOf(sources: readonly Source[]): Key[] {
+    const failed = (e: unknown): void =>
+      this.#around.log.error({ err: e, controller: this.name }, 'an object has no key');
+    return sources.flatMap((from) => from.keys(failed));
+  }
+
+  async #reconcile(key: Key, failing: Failing): Promise<number | undefined> {
     const { metrics, signal: ending } = this.#around;
-    const reconcileId = randomBytes(4).toString('hex');
-    // Made by the first line that is logged: most runs log none.
-    let made: Logger | undefined;
-    const log = (): Logger => (made ??= this.#around.log.child({ controller: this.name, ...key, reconcileId }));
     const started = performance.now();
     try {
-      const ms = this.#o.timeoutMs ?? TIMEOUT_MS;
-      const outcome = await within(ms, ending, async (signal) => {
-        ending.throwIfAborted();
-        const { known, refused } = this.#around;
-        const ctx = {
-          signal,
-          reconcileId,
-          attempt,
-          refused: refused(key.namespace),
-          get log() {
-            return log();
-          },
-        };
-        if (known(key.namespace)) return this.#o.reconcile(key, ctx);
-        if (ctx.refused !== undefined) await this.#o.blind?.(key, ctx);
-        return undefined;
-      });
-      const after = outcome?.requeueAfterMs;
-      if (after !== undefined && !(after >= 0)) throw new RangeError(`cannot look again after ${after} ms`);
+      const outcome = await within(this.#o.timeoutMs ?? TIMEOUT_MS, ending, (signal) =>
+        this.#run(key, this.#contextOf(key, failing, signal), failing.times + 1),
+      );
       if (outcome?.gatherMs === undefined) this.#gather.delete(encode(key));
       else this.#gather.set(encode(key), outcome.gatherMs);
       metrics.reconciled(this.name, 'success', performance.now() - started);
-      return after;
+      return outcome?.requeueAfterMs;
     } catch (e) {
       metrics.reconciled(this.name, 'error', performance.now() - started);
-      if (!ending.aborted) this.#report(log(), e, attempt);
       throw e;
     }
   }
 
-  /** A conflict is ordinary: somebody else was faster, and the next run looks again. */
-  #report(log: Logger, e: unknown, attempt: number): void {
-    const conflict = e instanceof KubeError && e.class === 'conflict';
-    if (conflict) log.info({ code: e.code, err: e.message, attempt }, 'reconcile is repeated');
-    else log.error({ err: e, attempt }, 'reconcile failed');
+  #contextOf({ namespace, name }: Key, failing: Failing, signal: AbortSignal): ReconcileContext {
+    const reconcileId = randomBytes(4).toString('hex');
+    const make = () => this.#around.log.child({ controller: this.name, namespace, name, reconcileId });
+    // Made by the first line that is logged: most runs log none.
+    let made: Logger | undefined;
+    return {
+      signal,
+      reconcileId,
+      failingSince: failing.since,
+      refused: this.#around.refused(namespace),
+      get log() {
+        made ??= make();
+        return made;
+      },
+    };
   }
+
+  async #run(key: Key, ctx: ReconcileContext, attempt: number): Promise<Outcome> {
+    const { known, signal: ending } = this.#around;
+    try {
+      ending.throwIfAborted();
+      let outcome: Outcome;
+      if (known(key.namespace)) outcome = await this.#o.reconcile(key, ctx);
+      else if (ctx.refused !== undefined) await this.#o.blind?.(key, ctx);
+      const after = outcome?.requeueAfterMs;
+      if (after !== undefined && !(after >= 0)) throw new RangeError(`cannot look again after ${after} ms`);
+      return outcome;
+    } catch (e) {
+      if (!ending.aborted) report(ctx, e, attempt);
+      throw e;
+    }
+  }
+}
+
+/** A conflict is ordinary: somebody else was faster, and the next run looks again. */
+function report({ log, step }: ReconcileContext, e: unknown, attempt: number): void {
+  const at = { ...(step === undefined ? {} : { step }), attempt };
+  if (e instanceof KubeError && e.class === 'conflict')
+    log.info({ ...at, code: e.code, err: e.message }, 'reconcile is repeated');
+  else log.error({ ...at, err: e }, 'reconcile failed');
 }

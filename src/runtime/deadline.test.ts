@@ -2,7 +2,7 @@
 // Deadlines fire for the right reason and leave nothing behind.
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { pause, within } from './deadline.ts';
+import { pause, unlessAborted, within } from './deadline.ts';
 
 const never = (signal: AbortSignal) =>
   new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
@@ -26,6 +26,25 @@ describe('within', () => {
     await expect(running).rejects.toBe(reason);
     const seen = await within(1000, outer.signal, (signal) => Promise.resolve(signal.reason as unknown));
     expect(seen).toBe(reason);
+  });
+});
+
+describe('unlessAborted', () => {
+  it('gives the result, and leaves no listener', async () => {
+    const outer = new AbortController();
+    expect(await unlessAborted(Promise.resolve(7), outer.signal)).toBe(7);
+    expect(getEventListeners(outer.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('ends with the reason of its signal, also before the work does, and whatever becomes of that', async () => {
+    const reason = new Error('stop');
+    const outer = new AbortController();
+    const work = Promise.withResolvers<never>();
+    const waiting = unlessAborted(work.promise, outer.signal);
+    outer.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    await expect(unlessAborted(work.promise, outer.signal)).rejects.toBe(reason);
+    work.reject(new Error('unseen'));
   });
 });
 

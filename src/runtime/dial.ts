@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens connections to the API server with the certificates of the moment.
-import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { KubeAuth, TlsMaterial } from './auth.ts';
@@ -16,9 +16,11 @@ export function dialer(auth: KubeAuth): buildConnector.connector {
     if (o.protocol !== 'https:')
       return dial(o, connectPlain({ host: hostOf(o), port: Number(o.port) || 80 }), 'connect');
     const tls = await auth.tls();
-    const { servername, rejectUnauthorized = true } = tls;
+    const host = hostOf(o);
+    // Node names nobody by itself, and a proxy that serves several hosts could not tell which is meant.
+    const { servername = isIP(host) === 0 ? host : undefined, rejectUnauthorized = true } = tls;
     const socket = connectTls({
-      host: hostOf(o),
+      host,
       port: Number(o.port) || 443,
       secureContext: contexts(tls),
       rejectUnauthorized,

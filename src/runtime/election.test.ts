@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may take the Lease, decided without looking at anybody else's clock.
 import { describe, expect, it } from 'vitest';
-import { completeLease, decide, leaseSpec, type Sighting, sight } from './election.ts';
+import { completeLease, decide, identityOf, leaseSpec, type Sighting, sight } from './election.ts';
 import type { Lease } from './resources.ts';
 
 const OLD = '2026-01-01T00:00:00.000000Z';
@@ -155,5 +155,13 @@ describe('completeLease', () => {
   it('refuses to write for longer than others wait', () => {
     expect(() => completeLease({ ...named, durationMs: 10_000 })).toThrow(RangeError);
     expect(() => completeLease({ ...named, retryMs: 10_000 })).toThrow(RangeError);
+  });
+});
+
+describe('identityOf', () => {
+  it('is the name of the pod', () => expect(identityOf('quorate-7d9f-x2k')).toBe('quorate-7d9f-x2k'));
+  it.each([undefined, ''])('is no one else’s where there is no pod: %o', (pod) => {
+    expect(identityOf(pod)).not.toBe('');
+    expect(identityOf(pod)).not.toBe(identityOf(pod));
   });
 });

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides who may take the Lease, by what was seen of it and when by our own monotonic clock. No I/O, nobody else's clock.
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Lease } from './resources.ts';
 
 export interface LeaseOptions {
@@ -19,6 +21,10 @@ export function completeLease(o: LeaseOptions): Required<LeaseOptions> {
     throw new RangeError('a lease needs: time between attempts < renew deadline < duration');
   return lease;
 }
+
+/** Under which a process holds the Lease: two with the same would both lead. In containers every process has the same number. */
+export const identityOf = (pod: string | undefined): string =>
+  pod === undefined || pod === '' ? `${hostname()}-${randomBytes(4).toString('hex')}` : pod;
 
 /** Another holder's record, and when we first saw it as it is. */
 export interface Sighting {

@@ -2,7 +2,7 @@
 // Leader election on a Lease. Only the local monotonic clock decides: after our own deadline nothing is written any more.
 import type { Logger } from '../telemetry/log.ts';
 import type { KubeClient } from './client.ts';
-import { pause } from './deadline.ts';
+import { pause, within } from './deadline.ts';
 import { completeLease, decide, type LeaseOptions, leaseSpec, microTime, type Sighting, sight } from './election.ts';
 import { KubeError } from './errors.ts';
 import { type Lease, leases } from './resources.ts';
@@ -75,25 +75,33 @@ export class Elector implements Fence {
     const led = this.leading;
     this.resign();
     if (!led) return;
-    const call = { lane: 'election', timeoutMs: RELEASE_MS } as const;
     try {
-      const own = this.#own ?? (await this.#client.get(leases, this.#o, call));
-      if (own.spec?.holderIdentity !== this.#identity) return;
-      const free = { ...own.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) };
-      await this.#client.update(leases, { ...own, spec: free }, call);
+      await within(RELEASE_MS, undefined, async (signal) => {
+        const own = this.#own ?? (await this.#client.get(leases, this.#o, { lane: 'election', signal }));
+        if (own.spec?.holderIdentity !== this.#identity) return;
+        const free = { ...own.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) };
+        await this.#client.update(leases, { ...own, spec: free }, { lane: 'election', signal });
+      });
     } catch (e) {
       this.#log.warn({ err: String(e) }, 'the lease could not be released; the next leader waits for it to expire');
     }
   }
 
   /**
-   * One try; true when the lease is ours now. The deadline counts from before the request was sent. Never cut off by a stop:
-   * a lease that we hold without knowing could not be released.
+   * One try; true when the lease is ours now. Ends when it would come too late, but is never cut off by a stop: a lease that
+   * we hold without knowing could not be released.
    */
   async #attempt(): Promise<boolean> {
+    const { renewDeadlineMs } = this.#o;
+    const left = this.leading ? this.remainingMs() : renewDeadlineMs;
+    return within(left, undefined, (signal) =>
+      this.#try({ lane: 'election', signal, timeoutMs: Math.min(left, renewDeadlineMs / 2) }),
+    );
+  }
+
+  /** The deadline counts from before the request was sent. */
+  async #try(call: CallOptions): Promise<boolean> {
     const started = performance.now();
-    const left = this.leading ? this.remainingMs() : this.#o.renewDeadlineMs;
-    const call = { timeoutMs: Math.min(left, this.#o.renewDeadlineMs / 2), lane: 'election' } as const;
     try {
       const lease = this.#own ?? (await this.#client.find(leases, this.#o, call));
       const mine = { identity: this.#identity, durationMs: this.#o.durationMs, now: started };
@@ -109,16 +117,16 @@ export class Elector implements Fence {
       this.#deadline = started + this.#o.renewDeadlineMs;
       return true;
     } catch (e) {
-      return this.#failed(e);
+      return this.#failed(e, call);
     }
   }
 
   /** The Lease is not as we thought, or we do not know: read it next time, and at once when the server said so. */
-  async #failed(e: unknown): Promise<boolean> {
+  async #failed(e: unknown, call: CallOptions): Promise<boolean> {
     const renewing = this.#own !== undefined;
     this.#own = undefined;
     const answered = e instanceof KubeError && (e.code === 'Conflict' || e.code === 'NotFound');
-    if (renewing && answered) return this.#attempt();
+    if (renewing && answered) return this.#try(call);
     this.#log.warn({ err: e instanceof Error ? e.message : String(e) }, 'the lease could not be read or renewed');
     return false;
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One Event for one piece of news.
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '../telemetry/log.ts';
+import { KubeError, type KubeErrorCode } from './errors.ts';
 import { EventRecorder } from './events.ts';
 import type { KubeObject } from './json.ts';
 import type { Event } from './resources.ts';
@@ -27,6 +28,7 @@ function sent(drafts: [number, string, string, string][]): Event[] {
     log: createLogger('silent'),
     controller: 'c',
     instance: 'i',
+    signal: new AbortController().signal,
     now: () => now,
   });
   for (const [minute, uid, reason, message] of drafts) {
@@ -74,5 +76,60 @@ describe('an Event', () => {
     const [event] = sent([[0, 'u', 'Formed', 'line\n\u001b[31mforged']]);
     expect(event?.regarding).toMatchObject({ kind: 'EtcdCluster', namespace: 'shop', name: 'orders', uid: 'u' });
     expect(event?.note).toBe('line [31mforged');
+  });
+});
+
+describe('an Event that cannot be written', () => {
+  const names: string[] = [];
+  let failures: KubeErrorCode[] = [];
+  const down = (length: number) => Array.from({ length }, (): KubeErrorCode => 'Unavailable');
+  const create = (_: unknown, event: unknown): Promise<never> => {
+    names.push((event as Event).metadata.name);
+    const code = failures.shift();
+    return code === undefined ? Promise.resolve(event as never) : Promise.reject(new KubeError(code, 'x'));
+  };
+  const recorder = (signal = new AbortController().signal): EventRecorder =>
+    new EventRecorder({ client: { create }, log: createLogger('silent'), controller: 'c', instance: 'i', signal });
+
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => {
+    vi.useRealTimers();
+    names.length = 0;
+  });
+
+  /** Of one piece of news: how often it is tried within a minute, and how often when it comes again after that. */
+  const table: [string, KubeErrorCode[], number, number][] = [
+    ['is tried again, under the same name', ['Unavailable', 'Timeout'], 3, 0],
+    ['is not tried again when the first try had arrived after all', ['Timeout', 'AlreadyExists'], 2, 0],
+    ['is given up in the end, and is news again', down(6), 6, 1],
+    ['is given up at once when the server will not have it, also the next time', ['Forbidden'], 1, 0],
+  ];
+  it.each(table)('%s', async (_sentence, codes, tries, later) => {
+    failures = [...codes];
+    const events = recorder();
+    events.emit(about('u'), news('Formed', 'a'));
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(names).toHaveLength(tries);
+    expect(new Set(names).size).toBe(1);
+    events.emit(about('u'), news('Formed', 'a'));
+    expect(names).toHaveLength(tries + later);
+  });
+
+  it('does not keep the process when that has to end', async () => {
+    const stop = new AbortController();
+    failures = ['Unavailable'];
+    recorder(stop.signal).emit(about('u'), news('Formed', 'a'));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(vi.getTimerCount()).toBe(1);
+    stop.abort();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is one of a hundred that wait at most', async () => {
+    failures = down(150);
+    const events = recorder();
+    for (let i = 0; i < 150; i += 1) events.emit(about('u'), news('Formed', `${i}`));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(vi.getTimerCount()).toBe(100);
   });
 });

@@ -30,9 +30,12 @@ export interface ManagerOptions {
 
 /** A cache that heard nothing for this long is not fresh; its watch was given up as dead before. */
 const STALE_MS = 90_000;
-/** Runs under way get this long to end after a stop, and then this long to give up. */
-const GRACE_MS = 15_000;
-const ABORT_MS = 5_000;
+/**
+ * Runs under way get this long to end after a stop, and then this long to give up. With the 8 s that a renewal can still take,
+ * and the 3 s of the release, that is 27 s; Kubernetes grants 30.
+ */
+const GRACE_MS = 12_000;
+const ABORT_MS = 4_000;
 
 export class Manager {
   readonly #o: ManagerOptions;
@@ -51,23 +54,18 @@ export class Manager {
     o.client.setFence(this.#elector);
   }
 
-  /** Throws `Fenced` when this process may not change anything; also to be asked before each change of an etcd cluster. */
-  readonly checkFence = (): void => this.#elector?.check();
-
   watch<T extends KubeObject>(
     resource: Resource<T>,
-    o: { labelSelector?: string; trim?: (o: T) => T } = {},
+    { labelSelector }: { labelSelector?: string } = {},
   ): WatchedStore<T> {
     const { client, log } = this.#o;
     const store = new ObjectStore<T>((e) => log.error({ err: e, kind: resource.kind }, 'a watch handler threw'));
-    const { labelSelector, trim } = o;
     for (const namespace of this.#o.namespaces.length === 0 ? [undefined] : this.#o.namespaces) {
       const query = {
         ...(namespace === undefined ? {} : { namespace }),
         ...(labelSelector === undefined ? {} : { labelSelector }),
       };
-      const options = { client, resource, query, store, log, ...(trim === undefined ? {} : { trim }) };
-      const reflector = new Reflector<T>(options);
+      const reflector = new Reflector<T>({ client, resource, query, store, log });
       this.#watches.push((signal) => reflector.run(signal));
     }
     store.onView((part) => {

@@ -2,7 +2,7 @@
 // The work queue under a clock that the test turns.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Clock, WorkQueue } from './queue.ts';
+import { type Clock, type Failing, WorkQueue } from './queue.ts';
 
 class TestClock implements Clock {
   #now = 0;
@@ -178,21 +178,50 @@ describe('work queue', () => {
     expect(queue.depth).toBe(0);
   });
 
-  it('leaves workers to others when the keys of one group hang', async () => {
+  const hanging = ['slow/a', 'slow/b', 'slow/c', 'slow/d', 'slower/a', 'slower/b', 'slower/c'];
+  it.each([
+    ['one group', hanging.slice(0, 4), ['slow/a', 'slow/b', 'slow/c', 'slow/d']],
+    ['two groups', hanging, ['slow/a', 'slow/b', 'slow/c', 'slow/d', 'slower/a']],
+  ])('leaves workers to others when the keys of %s hang', async (_groups, keys, started) => {
     const runs: string[] = [];
     const queue = new WorkQueue({
-      workers: 4,
+      workers: 6,
       group: (key) => key.split('/')[0] as string,
-      perGroup: 3,
+      reserve: 2,
       run: (key) => {
         runs.push(key);
-        return key.startsWith('slow/') ? new Promise(() => undefined) : Promise.resolve(undefined);
+        return key.startsWith('slow') ? new Promise(() => undefined) : Promise.resolve(undefined);
       },
     });
-    for (const key of ['slow/a', 'slow/b', 'slow/c', 'slow/d', 'slow/e', 'quick/a', 'quick/b']) queue.add(key);
+    for (const key of [...keys, 'quick/a', 'quick/b']) queue.add(key);
     await settle();
-    expect(runs).toEqual(['slow/a', 'slow/b', 'slow/c', 'quick/a', 'quick/b']);
-    expect(queue.depth).toBe(2);
+    expect(runs).toEqual([...started, 'quick/a', 'quick/b']);
+  });
+
+  it('tells a run since when the runs of its key have failed', async () => {
+    const clock = new TestClock();
+    const told: Failing[] = [];
+    const queue = new WorkQueue({
+      workers: 1,
+      clock,
+      random: () => 1,
+      backoff: { firstMs: 100, maxMs: 100 },
+      run: (_key, failing) => {
+        told.push(failing);
+        return told.length === 3 ? Promise.resolve(100) : Promise.reject(new Error('x'));
+      },
+    });
+    await clock.turn(5);
+    queue.add('a');
+    await settle();
+    for (let i = 0; i < 4; i += 1) await clock.turn(100);
+    expect(told).toEqual([
+      { times: 0, since: undefined },
+      { times: 1, since: 5 },
+      { times: 2, since: 5 },
+      { times: 0, since: undefined },
+      { times: 1, since: 305 },
+    ]);
   });
 
   it('waits as long as a failure asks for', async () => {

@@ -23,17 +23,26 @@ export interface QueueOptions {
   readonly workers: number;
   /** After failures; default 200 ms to 60 s. */
   readonly backoff?: Backoff;
-  /** Keys of one group never take more than `perGroup` workers, so that a slow group does not hold up the others. */
+  /** The last `reserve` workers only take keys of groups that have none, so that slow groups do not hold up the others. */
   readonly group?: (key: string) => string;
-  /** Default: all workers. */
-  readonly perGroup?: number;
+  /** Less than `workers`; default 0. */
+  readonly reserve?: number;
   /** Milliseconds that a failure asks to wait at least; default 0. */
   readonly patience?: (e: unknown) => number;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** One run of a key. Resolves with the milliseconds until the next run, or undefined; a rejection backs the key off. */
-  run(key: string, attempt: number): Promise<number | undefined>;
+  run(key: string, failing: Failing): Promise<number | undefined>;
 }
+
+/** Runs of a key that failed in a row. */
+export interface Failing {
+  readonly times: number;
+  /** When the first of them failed, in monotonic milliseconds; undefined: none did. */
+  readonly since: number | undefined;
+}
+
+const WELL: Failing = { times: 0, since: undefined };
 
 export class WorkQueue {
   readonly #o: Required<QueueOptions>;
@@ -43,7 +52,7 @@ export class WorkQueue {
   /** When the present run of a key began. */
   readonly #busy = new Map<string, number>();
   readonly #busyInGroup = new Map<string, number>();
-  readonly #failures = new Map<string, number>();
+  readonly #failing = new Map<string, Failing>();
   readonly #timers = new Map<string, { at: number; cancel: () => void }>();
   #stopped = false;
   #idle: (() => void)[] = [];
@@ -54,7 +63,7 @@ export class WorkQueue {
       clock: realClock,
       random: Math.random,
       group: () => '',
-      perGroup: o.workers,
+      reserve: 0,
       patience: () => 0,
       ...o,
     };
@@ -108,7 +117,8 @@ export class WorkQueue {
 
   #pump(): void {
     while (!this.#stopped && this.#busy.size < this.#o.workers) {
-      const next = this.#waiting.findIndex((key) => this.#inGroup(key) < this.#o.perGroup);
+      const reserved = this.#o.workers - this.#busy.size <= this.#o.reserve;
+      const next = this.#waiting.findIndex((key) => !reserved || this.#inGroup(key) === 0);
       const key = this.#waiting[next];
       if (key === undefined) return;
       this.#waiting.splice(next, 1);
@@ -127,14 +137,14 @@ export class WorkQueue {
     // A pending timer is answered by this run, which sees the same world.
     this.#timers.get(key)?.cancel();
     this.#timers.delete(key);
-    const failures = this.#failures.get(key) ?? 0;
+    const { times, since } = this.#failing.get(key) ?? WELL;
     try {
-      const after = await this.#o.run(key, failures + 1);
-      this.#failures.delete(key);
+      const after = await this.#o.run(key, { times, since });
+      this.#failing.delete(key);
       if (after !== undefined) this.addAfter(key, after);
     } catch (e) {
-      this.#failures.set(key, failures + 1);
-      this.addAfter(key, Math.max(this.#o.patience(e), backoffMs(failures, this.#o.backoff, this.#o.random)));
+      this.#failing.set(key, { times: times + 1, since: since ?? this.#o.clock.now() });
+      this.addAfter(key, Math.max(this.#o.patience(e), backoffMs(times, this.#o.backoff, this.#o.random)));
     } finally {
       this.#busy.delete(key);
       const left = this.#inGroup(key) - 1;

@@ -17,8 +17,6 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly query: ListQuery;
   readonly store: ObjectStore<T>;
   readonly log: Logger;
-  /** Cuts an object down to what is needed; managedFields are dropped before. */
-  readonly trim?: (object: T) => T;
 }
 
 interface WatchEvent<T> {
@@ -41,6 +39,9 @@ export class Reflector<T extends KubeObject> {
   #position = START;
   /** Where the present pass has come to. */
   #version: string | undefined;
+  #opened = false;
+  /** Monotonic time of the last complete list. */
+  #listedAt = 0;
   #newest: string | undefined;
   #refusals = 0;
 
@@ -58,6 +59,7 @@ export class Reflector<T extends KubeObject> {
     while (!signal.aborted) {
       const started = performance.now();
       this.#version = this.#position.version;
+      this.#opened = false;
       const error = await this.#pass(signal).then(
         () => undefined,
         (e: unknown) => errorOfTransport(e),
@@ -65,7 +67,13 @@ export class Reflector<T extends KubeObject> {
       if (signal.aborted) return;
       if (error !== undefined) this.#report(error);
       if (error?.code === 'Forbidden') this.#o.store.refuse(this.#part, error.message);
-      const ending = { lastedMs: performance.now() - started, version: this.#version };
+      const now = performance.now();
+      const ending = {
+        lastedMs: now - started,
+        opened: this.#opened,
+        listAgeMs: now - this.#listedAt,
+        version: this.#version,
+      };
       this.#position = afterPass(this.#position, error === undefined ? ending : { ...ending, error });
       const { failures } = this.#position;
       if (failures === 0) continue;
@@ -75,7 +83,7 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    if (this.#version === undefined && !this.#position.streaming) await this.#list(signal);
+    if (this.#version === undefined && this.#position.paged > 0) await this.#list(signal);
     await this.#watch(signal);
   }
 
@@ -87,10 +95,7 @@ export class Reflector<T extends KubeObject> {
   async #list(signal: AbortSignal): Promise<void> {
     const { client, resource, query } = this.#o;
     const { metadata, items } = await client.listAll(resource, query, { signal, timeoutMs: LIST_MS });
-    this.#replace(
-      items.map((item) => this.#cut(item)),
-      metadata.resourceVersion,
-    );
+    this.#replace(items.map(trim), metadata.resourceVersion);
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -99,14 +104,19 @@ export class Reflector<T extends KubeObject> {
     const end = (): void => own.abort(signal.reason);
     signal.addEventListener('abort', end, { once: true });
     const silent = (): void => own.abort(new KubeError('Timeout', 'the watch is silent'));
-    const timer = setTimeout(silent, SILENCE_MS);
+    let timer: NodeJS.Timeout | undefined;
+    // From the moment in which the request goes out: to wait as long as the server asked for is no silence.
+    const heard = (): void => {
+      timer = timer?.refresh() ?? setTimeout(silent, SILENCE_MS);
+    };
     try {
-      const body = await client.watch(resource, query, this.#parameters(), own.signal);
-      timer.refresh();
+      const body = await client.watch(resource, query, this.#parameters(), own.signal, heard);
+      heard();
+      this.#opened = true;
       store.refuse(this.#part, undefined);
       // That a watch was opened says nothing of what it would show: only data counts as fresh.
       await this.#consume(body, () => {
-        timer.refresh();
+        heard();
         store.contact(this.#part);
       });
     } catch (e) {
@@ -176,7 +186,7 @@ export class Reflector<T extends KubeObject> {
     if (event.type !== 'BOOKMARK') {
       const key = `${metadata.namespace ?? ''}/${metadata.name}`;
       if (event.type === 'DELETED') initial.delete(key);
-      else initial.set(key, this.#cut(event.object));
+      else initial.set(key, trim(event.object));
       return false;
     }
     if (metadata.annotations?.[LIST_DONE] !== 'true')
@@ -188,7 +198,7 @@ export class Reflector<T extends KubeObject> {
   #handle(event: WatchEvent<T>): void {
     const { store } = this.#o;
     if (event.type === 'DELETED') store.remove(event.object);
-    else if (event.type !== 'BOOKMARK') store.upsert(this.#cut(event.object));
+    else if (event.type !== 'BOOKMARK') store.upsert(trim(event.object));
     this.#reached(event.object.metadata.resourceVersion);
   }
 
@@ -205,6 +215,7 @@ export class Reflector<T extends KubeObject> {
     }
     this.#refusals = 0;
     store.replace(this.#part, items, verdict === 'reset');
+    this.#listedAt = performance.now();
     this.#reached(version);
   }
 
@@ -212,16 +223,10 @@ export class Reflector<T extends KubeObject> {
     this.#version = version;
     if (this.#newest === undefined || isOlder(this.#newest, version)) this.#newest = version;
   }
+}
 
-  #cut(object: T): T {
-    (object.metadata as { managedFields?: unknown }).managedFields = undefined;
-    if (this.#o.trim === undefined) return object;
-    try {
-      return this.#o.trim(object);
-    } catch (e) {
-      const { namespace, name } = object.metadata;
-      this.#o.log.error({ err: e, kind: this.#o.resource.kind, namespace, name }, 'an object could not be trimmed');
-      return object;
-    }
-  }
+/** Nobody needs the managedFields, and they can be half of an object. */
+function trim<T extends KubeObject>(object: T): T {
+  (object.metadata as { managedFields?: unknown }).managedFields = undefined;
+  return object;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests to the API server: one connection pool, deadlines, honest errors, patience when asked for, a fence before every write.
+// Requests to the API server: pools that do not wait for each other, deadlines, honest errors, patience when asked for, a fence before every write.
 import { Agent, type Dispatcher } from 'undici';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { KubeAuth } from './auth.ts';
 import { backoffMs } from './backoff.ts';
-import { MAX_TIMER_MS, pause, within } from './deadline.ts';
+import { MAX_TIMER_MS, pause, unlessAborted, within } from './deadline.ts';
 import { dialer } from './dial.ts';
 import { errorOfResponse, errorOfTransport, KubeError } from './errors.ts';
 
@@ -14,8 +14,8 @@ export interface CallOptions {
   /** Deadline of the whole call with its repeats, in milliseconds; default 10,000. */
   readonly timeoutMs?: number;
   /**
-   * For the Lease itself: not subject to the fence that it makes, nor kept back by a Retry-After that others earned. A
-   * leader that falls silent loses its lease, and its successor knows of no window.
+   * For the Lease itself: not subject to the fence that it makes, nor kept back by a Retry-After that others earned, nor
+   * by the connections that they keep busy. A leader that falls silent loses its lease, and its successor knows of no window.
    */
   readonly lane?: 'election';
 }
@@ -39,15 +39,46 @@ export interface Fence {
 const OPEN: Fence = { check: () => undefined, remainingMs: () => Number.POSITIVE_INFINITY };
 const DEFAULT_TIMEOUT_MS = 10_000;
 const TRIES = 4;
+/** Calls at the same time; more of them wait. */
+const CONNECTIONS = 64;
 const BACKOFF = { firstMs: 100, maxMs: 2_000 };
+
+interface Sending {
+  readonly agent: Agent;
+  readonly signal: AbortSignal;
+  readonly fence: Fence;
+  /** Its name in the metrics. */
+  readonly method: string;
+}
+
+interface Guarded extends Dispatcher.RequestOptions {
+  mayStart(): void;
+}
+
+/**
+ * Asks `mayStart` in the moment in which the first byte of a request is due, and sends nothing if that throws: until then a
+ * request may wait for a connection, and the whole process may stand still.
+ */
+class GuardedAgent extends Agent {
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const start = handler.onRequestStart?.bind(handler);
+    handler.onRequestStart = (controller, context) => {
+      (options as Guarded).mayStart();
+      start?.(controller, context);
+    };
+    return super.dispatch(options, handler);
+  }
+}
 
 export class Transport {
   readonly #auth: KubeAuth;
   readonly #metrics: Metrics | undefined;
   readonly #log: Logger | undefined;
-  readonly #calls: Agent;
-  /** Watches hold their connections for a long time: a pool of their own, or many namespaces leave none for calls. */
-  readonly #watches: Agent;
+  /**
+   * Each with its own connections. Watches hold theirs for a long time, and many namespaces would leave none for calls; and
+   * a renewal of the Lease must not queue behind slow writes.
+   */
+  readonly #agents: { readonly common: Agent; readonly election: Agent; readonly watches: Agent };
   #fence = OPEN;
   /** Monotonic time until which the server asked us to stay away. */
   readonly #quietUntil = { common: 0, election: 0 };
@@ -63,8 +94,11 @@ export class Transport {
       headersTimeout: 0,
       allowH2: false,
     };
-    this.#calls = new Agent({ ...pool, connections: 64 });
-    this.#watches = new Agent(pool);
+    this.#agents = {
+      common: new GuardedAgent({ ...pool, connections: CONNECTIONS }),
+      election: new GuardedAgent(pool),
+      watches: new GuardedAgent(pool),
+    };
   }
 
   setFence(fence: Fence): void {
@@ -98,34 +132,27 @@ export class Transport {
     );
   }
 
-  /** Opens an answer without an end; the caller ends it by the signal. */
-  async open(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+  /** Opens an answer without an end; the caller ends it by the signal. `sending` is called when no Retry-After is in the way. */
+  async open(request: Request, signal: AbortSignal, sending: () => void): Promise<AsyncIterable<Uint8Array>> {
     await this.#quiet(undefined, signal, Number.POSITIVE_INFINITY);
-    const started = performance.now();
-    const response = await this.#send(request, signal, this.#watches);
-    this.#metrics?.request('WATCH', response.statusCode, performance.now() - started);
+    sending();
+    const response = await this.#send(request, { agent: this.#agents.watches, signal, fence: OPEN, method: 'WATCH' });
     if (response.statusCode !== 200) throw await this.#refusal(response, undefined);
     return response.body as AsyncIterable<Uint8Array>;
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#calls.destroy(), this.#watches.destroy()]);
+    await Promise.all(Object.values(this.#agents).map((agent) => agent.destroy()));
   }
 
   async #once<T>(request: Request, o: { lane: CallOptions['lane']; signal: AbortSignal; fence: Fence }): Promise<T> {
-    const started = performance.now();
-    const response = await this.#send(request, o.signal, this.#calls, o.fence);
-    this.#metrics?.request(request.method, response.statusCode, performance.now() - started);
+    const agent = this.#agents[o.lane ?? 'common'];
+    const response = await this.#send(request, { agent, signal: o.signal, fence: o.fence, method: request.method });
     if (response.statusCode >= 300) throw await this.#refusal(response, o.lane);
     return (await response.body.json()) as T;
   }
 
-  async #send(
-    request: Request,
-    signal: AbortSignal,
-    agent: Agent,
-    fence: Fence = OPEN,
-  ): Promise<Dispatcher.ResponseData> {
+  async #send(request: Request, o: Sending): Promise<Dispatcher.ResponseData> {
     const headers: Record<string, string> = {
       accept: 'application/json',
       'user-agent': 'quorate',
@@ -134,17 +161,28 @@ export class Transport {
     if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json';
     const url = new URL(this.#auth.server + request.path);
     for (const [k, v] of Object.entries(request.query ?? {})) url.searchParams.set(k, v);
-    // The last moment that is ours: reading the token may have taken long, and so may a stop of the whole process.
-    fence.check();
-    signal.throwIfAborted();
-    return agent.request({
+    const guarded: Guarded = {
       origin: url.origin,
       path: url.pathname + url.search,
       method: request.method,
       headers,
-      signal,
+      signal: o.signal,
+      mayStart: () => {
+        o.fence.check();
+        o.signal.throwIfAborted();
+      },
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-    });
+    };
+    const started = performance.now();
+    let status: number | 'none' = 'none';
+    try {
+      // undici looks at the signal of a request that waits for a connection only when it has one.
+      const response = await unlessAborted(o.agent.request(guarded), o.signal);
+      status = response.statusCode;
+      return response;
+    } finally {
+      this.#metrics?.request(o.method, status, performance.now() - started);
+    }
   }
 
   async #refusal(response: Dispatcher.ResponseData, lane: CallOptions['lane']): Promise<KubeError> {
@@ -159,16 +197,21 @@ export class Transport {
     return error;
   }
 
-  /** Waits a Retry-After window out, or says at once that it is longer than the caller can wait: nothing was sent then. */
+  /**
+   * Waits a Retry-After window out, also one that grows meanwhile, or says at once that it is longer than the caller can
+   * wait: nothing was sent then.
+   */
   async #quiet(lane: CallOptions['lane'], signal: AbortSignal, until: number): Promise<void> {
-    const end = this.#quietUntil[lane ?? 'common'];
-    const ms = end - performance.now();
-    if (ms <= 0) return;
-    if (end > until)
-      throw new KubeError('TooManyRequests', 'the API server asked for patience: nothing was sent', {
-        retryAfterMs: ms,
-      });
-    await pause(ms, signal);
+    for (;;) {
+      const end = this.#quietUntil[lane ?? 'common'];
+      const ms = end - performance.now();
+      if (ms <= 0) return;
+      if (end > until)
+        throw new KubeError('TooManyRequests', 'the API server asked for patience: nothing was sent', {
+          retryAfterMs: ms,
+        });
+      await pause(ms, signal);
+    }
   }
 }
 

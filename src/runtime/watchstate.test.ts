@@ -4,12 +4,19 @@ import { describe, expect, it } from 'vitest';
 import { KubeError } from './errors.ts';
 import { afterPass, type Ending, isOlder, judgeList, type Position, START } from './watchstate.ts';
 
-const watching: Position = { version: '100', streaming: true, failures: 0, fast: 0 };
+const watching: Position = { version: '100', paged: 0, failures: 0, fast: 0 };
 const error = (code: KubeError['code'], status?: number) =>
   new KubeError(code, 'x', status === undefined ? {} : { status });
-const ended = (lastedMs: number, e?: KubeError, version: string | undefined = '107'): Ending =>
-  e === undefined ? { lastedMs, version } : { lastedMs, version, error: e };
-const doubtful = (lastedMs: number, e: KubeError): Ending => ({ lastedMs, version: undefined, error: e });
+const ended = (lastedMs: number, e?: KubeError, version: string | undefined = '107'): Ending => ({
+  lastedMs,
+  opened: true,
+  listAgeMs: 300_000,
+  version,
+  ...(e === undefined ? {} : { error: e }),
+});
+const doubtful = (lastedMs: number, e: KubeError): Ending => ({ ...ended(lastedMs, e), version: undefined });
+const unopened = (ending: Ending): Ending => ({ ...ending, opened: false });
+const SILENT = error('Timeout');
 
 const rows: [string, Position, Ending, Partial<Position>][] = [
   [
@@ -24,11 +31,24 @@ const rows: [string, Position, Ending, Partial<Position>][] = [
     ended(50_000, error('Gone', 410)),
     { version: undefined, failures: 1 },
   ],
+  ['silent: lists anew', watching, ended(58_000, SILENT), { version: undefined, paged: 0, failures: 1 }],
   [
-    'silent: lists anew',
+    'nobody opened it in time: the version is still good',
     watching,
-    ended(58_000, error('Timeout')),
-    { version: undefined, streaming: true, failures: 1 },
+    unopened(ended(58_000, SILENT)),
+    { version: '107', paged: 0, failures: 1 },
+  ],
+  [
+    'a server that answers that it took too long: lists anew',
+    watching,
+    unopened(ended(3_000, error('Timeout', 504))),
+    { version: undefined, paged: 0 },
+  ],
+  [
+    'ended in the ordinary way ten minutes after its list: lists anew, at once',
+    watching,
+    { ...ended(50_000), listAgeMs: 600_000 },
+    { version: undefined, paged: 0, failures: 0 },
   ],
   [
     'a malformed line: lists anew',
@@ -91,22 +111,39 @@ const rows: [string, Position, Ending, Partial<Position>][] = [
     { failures: 4 },
   ],
   [
-    'streaming lists refused: pages from now on',
+    'streaming lists refused: pages for the next six lists',
     START,
-    doubtful(20, error('Invalid', 422)),
-    { version: undefined, streaming: false, failures: 1 },
+    unopened(doubtful(20, error('Invalid', 422))),
+    { version: undefined, paged: 6, failures: 1 },
   ],
+  ['a streamed list that does not end: pages for the next six lists', START, doubtful(58_000, SILENT), { paged: 6 }],
+  ['a streamed list that nobody opens in time: still streams', START, unopened(doubtful(58_000, SILENT)), { paged: 0 }],
   [
-    'a streamed list that does not end: pages from now on',
+    'a streamed list that a load balancer gives up: still streams',
     START,
-    doubtful(58_000, error('Timeout')),
-    { streaming: false },
+    unopened(doubtful(60_000, error('Timeout', 504))),
+    { paged: 0 },
   ],
+  ['a silent watch after a list that was complete: still streams', START, ended(58_000, SILENT), { paged: 0 }],
+  [
+    'a list by pages is complete: one less of them',
+    { ...START, paged: 6 },
+    ended(50_000),
+    { version: '107', paged: 5 },
+  ],
+  ['the last list by pages is complete: the next is streamed', { ...START, paged: 1 }, ended(50_000), { paged: 0 }],
+  [
+    'a list by pages fails: as many of them',
+    { ...START, paged: 6 },
+    doubtful(20, error('Unavailable', 500)),
+    { paged: 6 },
+  ],
+  ['a watch ends: as many of them', { ...watching, paged: 6 }, ended(50_000), { paged: 6 }],
   [
     'a list refused for its right: still streams',
     START,
-    doubtful(20, error('Forbidden', 403)),
-    { version: undefined, streaming: true },
+    unopened(doubtful(20, error('Forbidden', 403))),
+    { version: undefined, paged: 0 },
   ],
 ];
 

@@ -6,19 +6,23 @@ import type { KubeError } from './errors.ts';
 export interface Position {
   /** Where to go on watching; undefined means list first. */
   readonly version: string | undefined;
-  /** The server streams lists; else they are read page by page. */
-  readonly streaming: boolean;
+  /** Lists that are still to be read page by page, because the server did not stream one; 0: ask for a stream. */
+  readonly paged: number;
   /** Passes in a row that call for a pause. */
   readonly failures: number;
   /** Passes in a row that the server ended at once. */
   readonly fast: number;
 }
 
-export const START: Position = { version: undefined, streaming: true, failures: 0, fast: 0 };
+export const START: Position = { version: undefined, paged: 0, failures: 0, fast: 0 };
 
 /** How one list-and-watch ended; without an error: the server closed it in the ordinary way. */
 export interface Ending {
   readonly lastedMs: number;
+  /** The watch was opened: if it ended with a Timeout, then because it was silent. */
+  readonly opened: boolean;
+  /** Since the last complete list. */
+  readonly listAgeMs: number;
   /** The version reached; undefined when it is not to be trusted. */
   readonly version: string | undefined;
   readonly error?: KubeError;
@@ -29,6 +33,13 @@ const FAST_MS = 1_000;
 const FAST_LIMIT = 3;
 /** A watch that lived this long was a good one: the next failure is a first failure again. */
 const HEALTHY_MS = 5_000;
+/**
+ * A list this old is made anew when its watch ends: a deletion that was swallowed on the way would never be noticed
+ * otherwise. Watches end at random times, so the lists of several kinds do not meet. As a stream it costs no more than a watch.
+ */
+const RELIST_MS = 600_000;
+/** About an hour, after which a stream is asked for again: the server may be another one by then. */
+const PAGED_LISTS = 6;
 
 /** Pure: the position to go on from. A pause is due when `failures` is not 0. */
 export function afterPass(p: Position, e: Ending): Position {
@@ -40,11 +51,18 @@ export function afterPass(p: Position, e: Ending): Position {
   let fastEnds = p.fast;
   if (!fast) fastEnds = 0;
   else if (answered) fastEnds += 1;
-  if (fastEnds >= FAST_LIMIT) return { version: undefined, streaming: p.streaming, failures, fast: 0 };
-  // A server without streaming lists refuses `sendInitialEvents`, or is silent where the end of the list should be.
-  const refused = p.version === undefined && e.version === undefined && isOf(e.error, 'Invalid', 'Timeout');
-  const version = isOf(e.error, 'Gone', 'Invalid', 'Timeout', 'Unknown') ? undefined : e.version;
-  return { version, streaming: p.streaming && !refused, failures, fast: fastEnds };
+  if (fastEnds >= FAST_LIMIT) return { version: undefined, paged: p.paged, failures, fast: 0 };
+  const silent = isOf(e.error, 'Timeout') && (e.opened || answered);
+  const doubtful = silent || isOf(e.error, 'Gone', 'Invalid', 'Unknown') || e.listAgeMs >= RELIST_MS;
+  return { version: doubtful ? undefined : e.version, paged: pagedAfter(p, e), failures, fast: fastEnds };
+}
+
+/** A server without streaming lists refuses `sendInitialEvents`, or is silent where the end of the list should be. */
+function pagedAfter(p: Position, e: Ending): number {
+  if (p.version !== undefined) return p.paged;
+  if (e.version !== undefined) return Math.max(0, p.paged - 1);
+  const refused = isOf(e.error, 'Invalid') || (isOf(e.error, 'Timeout') && e.opened);
+  return refused ? PAGED_LISTS : p.paged;
 }
 
 const isOf = (e: KubeError | undefined, ...codes: KubeError['code'][]): boolean =>

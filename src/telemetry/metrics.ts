@@ -30,7 +30,7 @@ export class Metrics {
     });
     this.#requests = new Counter({
       name: 'quorate_kubernetes_requests_total',
-      help: 'Answered requests to the Kubernetes API.',
+      help: 'Requests to the Kubernetes API by the status of the answer, or "none".',
       labelNames: ['method', 'status'],
       registers,
     });
@@ -60,7 +60,7 @@ export class Metrics {
     this.#seconds.observe({ controller }, ms / 1000);
   }
 
-  request(method: string, status: number, ms: number): void {
+  request(method: string, status: number | 'none', ms: number): void {
     this.#requests.inc({ method, status: String(status) });
     this.#requestSeconds.observe({ method }, ms / 1000);
   }

@@ -52,6 +52,10 @@ describe('a spec is taken', () => {
       schedules({ name: 'n', schedule: '*/5 0-6 * JAN-MAR MON', timeZone: 'America/Argentina/Ushuaia' }),
     ],
     ['a client with a name as users have them', clients({ name: 'a', commonName: 'ops@example.com' }, { name: 'b' })],
+    [
+      'a client whose Secret alone is named like the operator',
+      clients({ name: 'quorate-operator', commonName: 'ops' }),
+    ],
   ])('%s', async (_, spec) => {
     const answer = await served.judge(CLUSTERS, 'orders', spec);
     expect(answer.message).toBe('');
@@ -212,6 +216,18 @@ describe('a spec is refused by the name of the field, with the range', () => {
       clients({ name: 'a', commonName: 'a,O=system:masters' }),
       'spec.tls.clientCertificates[0].commonName',
       'must hold only',
+    ],
+    [
+      'a client with the common name of the operator',
+      clients({ name: 'a', commonName: 'quorate-operator' }),
+      'spec.tls.clientCertificates[0].commonName',
+      'which the operator itself uses',
+    ],
+    [
+      'a client whose name becomes the common name of backups',
+      clients({ name: 'a' }, { name: 'quorate-backup' }),
+      'spec.tls.clientCertificates[1].commonName',
+      'set another commonName',
     ],
     [
       'peers of nobody',

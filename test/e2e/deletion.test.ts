@@ -69,6 +69,7 @@ describe.concurrent('deletion', () => {
     const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
     const object = await suite.available(cluster(space(), 'dropped', { storage }), 120_000);
     expect(object.metadata.finalizers).toEqual(['etcd.quorate.dev/claims']);
+    await suite.settle(object);
     const claim = { namespace: space(), name: 'data-dropped-0' };
     const { finalizers = [] } = (await suite.kube.get(persistentVolumeClaims, claim)).metadata;
     const held = { metadata: { finalizers: [...finalizers, 'example.com/held'] } };
@@ -91,7 +92,7 @@ describe.concurrent('deletion', () => {
 
   test('a policy set back to Retain keeps the claims, and takes the finalizer off', async () => {
     const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
-    await suite.available(cluster(space(), 'spared', { storage }), 120_000);
+    await suite.settle(await suite.available(cluster(space(), 'spared', { storage }), 120_000));
     await suite.kube.patch(
       etcdClusters,
       { namespace: space(), name: 'spared' },

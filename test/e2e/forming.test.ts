@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the first object and the seal: what changes meanwhile, and what the operator does not see.
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { configMaps, podDisruptionBudgets, secrets, services } from '../../src/runtime/resources.ts';
+import { configMaps, type Pod, podDisruptionBudgets, pods, secrets, services } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import type { Environment } from './harness/environment.ts';
 import type { Kube } from './harness/kube.ts';
 import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './harness/resources.ts';
 import { useOperator } from './harness/suite.ts';
@@ -52,7 +54,18 @@ async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): P
   return { end, [Symbol.asyncDispose]: end };
 }
 
-const suite = useOperator({ namespaces: 4, proxy: true });
+/** The members whose node still holds a file with which they could start on an empty directory. */
+async function openFiles(environment: Environment, members: readonly Pod[]): Promise<string[]> {
+  const open = await Promise.all(
+    members.map(async ({ metadata, spec }) => {
+      const file = `/var/lib/kubelet/pods/${metadata.uid}/volumes/kubernetes.io~secret/conf/${metadata.name}.yaml`;
+      return (await environment.exec(spec?.nodeName ?? '', ['cat', file])).includes('initial-cluster-state: new');
+    }),
+  );
+  return members.filter((_, i) => open[i]).map(({ metadata }) => metadata.name);
+}
+
+const suite = useOperator({ namespaces: 5, proxy: true });
 
 describe.concurrent('a cluster that is not formed yet', () => {
   test('that is to have fewer members leaves no Service of the others behind', async () => {
@@ -101,6 +114,32 @@ describe.concurrent('a cluster that is not formed yet', () => {
     await suite.dismiss(object);
   });
 
+  test('has no client Secret and is not Available while a node holds a file with which a member could start empty', async () => {
+    const namespace = suite.namespaces[4] ?? '';
+    const object = cluster(namespace, 'unsealed', { replicas: 3 });
+    await suite.kube.create(etcdClusters, object);
+    let sawOpen = false;
+    const seen = await until('the cluster serves clients', {
+      within: 120_000,
+      read: async () => {
+        // The clients' side first: what is open after it was seen was open before.
+        const client = await suite.kube.find(secrets, { namespace, name: 'unsealed-client-e2e' });
+        const available =
+          condition(await suite.kube.get(etcdClusters, object.metadata), 'Available')?.status === 'True';
+        const members = await suite.kube.list(pods, namespace, 'app.kubernetes.io/component=member');
+        const running = members.filter((p) => p.status?.containerStatuses?.[0]?.state?.running !== undefined);
+        return { served: client !== undefined || available, open: await openFiles(suite.environment, running) };
+      },
+      holds: ({ served, open }) => {
+        sawOpen ||= open.length > 0;
+        return served || `open: ${open.join(', ')}`;
+      },
+    });
+    expect(sawOpen, 'a member ran, and its file was still open').toBe(true);
+    expect(seen.open, 'members that could start empty').toEqual([]);
+    await suite.dismiss(object);
+  });
+
   test('whose pods no kubelet is seen to begin has each kubelet told of its pod once', async () => {
     const namespace = suite.namespaces[3] ?? '';
     const object = cluster(namespace, 'unbegun', { replicas: 3 });
@@ -133,21 +172,24 @@ describe.concurrent('a cluster that is not formed yet', () => {
     expect((await silent.state()).streams).toBe(1);
     await held.remove();
     const formed = await waitAvailable(suite.kube, namespace, 'blind', 120_000);
-    const client = await suite.kube.get(secrets, { namespace, name: 'blind-client-e2e' });
+    const read = async () => {
+      const [server, client, seen] = await Promise.all([
+        suite.kube.get(secrets, { namespace, name: 'blind-tls-server' }),
+        suite.kube.get(secrets, { namespace, name: 'blind-client-e2e' }),
+        suite.kube.get(etcdClusters, object.metadata),
+      ]);
+      const file = Buffer.from(server.data?.['blind-0.yaml'] ?? '', 'base64').toString();
+      const sealed = file.includes('initial-cluster-state: existing');
+      return { sealed, client: client.metadata.uid, genesis: seen.status?.genesis };
+    };
+    const first = await read();
+    expect(first).toMatchObject({ sealed: true, genesis: formed.status?.genesis });
     // Longer than the operator trusts its own writes over a watch that shows nothing.
-    const later = Date.now() + 14_000;
-    await until('fourteen seconds have passed', {
-      within: 20_000,
-      read: async () => Date.now(),
-      holds: (now) => now > later,
+    await throughout('it is sealed and keeps its client', {
+      within: 14_000,
+      read,
+      holds: (now) => isDeepStrictEqual(now, first),
     });
-    const server = await suite.kube.get(secrets, { namespace, name: 'blind-tls-server' });
-    expect(Buffer.from(server.data?.['blind-0.yaml'] ?? '', 'base64').toString()).toContain(
-      'initial-cluster-state: existing',
-    );
-    const still = await suite.kube.get(secrets, { namespace, name: 'blind-client-e2e' });
-    expect(still.metadata.uid).toBe(client.metadata.uid);
-    expect((await suite.kube.get(etcdClusters, object.metadata)).status?.genesis).toBe(formed.status?.genesis);
     await silent.remove();
     await suite.dismiss(object);
   });

@@ -3,12 +3,15 @@
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
+import { events, statefulSets } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { judge } from './harness/oracle.ts';
+import { resourceQuotas } from './harness/resources.ts';
 import { memberLives, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 2 });
+const suite = useOperator({ namespaces: 3 });
 const space = () => suite.namespaces[0] ?? '';
 const ref = (name: string) => ({ namespace: space(), name });
 
@@ -83,6 +86,43 @@ describe.concurrent('impossible requests', () => {
     await waitAvailable(suite.kube, namespace, 'capped', 150_000);
   });
 
+  test('what somebody forges into an Event is told in one line, without what would move or colour the text around it', async () => {
+    const namespace = suite.namespaces[2] ?? '';
+    const metadata = { namespace, name: 'fooled' };
+    await suite.kube.create(resourceQuotas, { metadata: { name: 'none', namespace }, spec: { hard: { pods: '0' } } });
+    const object = await suite.kube.create(etcdClusters, cluster(namespace, 'fooled'));
+    const set = await until('the StatefulSet is there', {
+      within: 60_000,
+      read: () => suite.kube.get(statefulSets, metadata),
+      holds: ({ metadata: { uid } }) => uid !== undefined,
+    });
+    // The newest is believed to say why there are no pods.
+    await suite.kube.create(events, {
+      metadata,
+      eventTime: '2099-01-01T00:00:00.000000Z',
+      type: 'Warning',
+      reason: 'FailedCreate',
+      action: 'Forge',
+      reportingController: 'example.com/tenant',
+      reportingInstance: 'tenant',
+      regarding: { apiVersion: 'apps/v1', kind: 'StatefulSet', ...metadata, uid: set.metadata.uid },
+      note: 'planted\r\nforged line \u001b[31m red \u202e turned',
+    });
+    const seen = await until('the forged text is told', {
+      within: 60_000,
+      read: () => suite.kube.get(etcdClusters, metadata),
+      holds: (o) => condition(o, 'Ready')?.message?.includes('planted forged line') ?? false,
+    });
+    const said = (await suite.kube.list(events, namespace)).filter((e) => e.regarding?.kind === 'EtcdCluster');
+    expect(said).not.toEqual([]);
+    const texts = [...(seen.status?.conditions ?? []).map((c) => c.message), ...said.map((e) => e.note)];
+    expect(texts.filter((text) => /[\p{Cc}\p{Bidi_Control}]/u.test(text ?? ''))).toEqual([]);
+    const log = await suite.operator.logs(5000);
+    expect(log).not.toMatch(/^forged line/m);
+    expect(log).not.toContain('\u001b');
+    await suite.remove(object);
+  });
+
   test('what the schema cannot see is told by field, value and remedy; corrected, it is taken', async () => {
     const affinity = { nodeAffinity: { note: 'x'.repeat(40_000) } };
     await suite.kube.create(etcdClusters, cluster(space(), 'wide', { pods: { affinity } }));
@@ -153,6 +193,7 @@ describe.concurrent('impossible requests', () => {
 
   test('more storage is told to be out of reach, changes nothing, and cannot be taken back', async () => {
     const object = await suite.available(cluster(space(), 'swollen'), 120_000);
+    const recording = await suite.handOver(object);
     await suite.kube.patch(etcdClusters, ref('swollen'), { spec: { storage: { size: '400Mi' } } });
     const seen = await stalled('swollen', 'UnsupportedChange');
     expect(condition(seen, 'Available')?.status).toBe('True');
@@ -160,7 +201,10 @@ describe.concurrent('impossible requests', () => {
     expect(condition(seen, 'UpdatePending')?.message).toContain('stays asked for');
     const back = suite.kube.patch(etcdClusters, ref('swollen'), { spec: { storage: { size: '300Mi' } } });
     await expect(back).rejects.toThrow(/volumes only grow/);
-    await suite.kube.delete(etcdClusters, object.metadata);
+    // The edit cannot be taken back, so the cluster is never settled again; what it holds is judged all the same.
+    await recording.acknowledged(5, 30_000);
+    expect(await judge(recording)).toEqual([]);
+    await suite.remove(object);
   });
 
   test('paused: nothing is done, and what would be done is said', async () => {

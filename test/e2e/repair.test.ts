@@ -19,7 +19,7 @@ import {
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
 import { survives } from './harness/oracle.ts';
-import { memberLives } from './harness/scenario.ts';
+import { identities, memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
@@ -27,6 +27,7 @@ const suite = useOperator({ namespaces: 1, proxy: true });
 const space = () => suite.namespaces[0] ?? '';
 const of = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 const ids = (o: EtcdCluster) => o.status?.members?.map((m) => `${m.name} ${m.id}`);
+const volumes = (o: EtcdCluster) => identities(suite.kube, o, [persistentVolumeClaims]);
 const again = (name: string) => waitAvailable(suite.kube, space(), name, 120_000);
 
 /** Waits until the object is there again with another UID. */
@@ -255,6 +256,7 @@ describe('repair', () => {
   test('one pod, then all pods killed at once: the same members return with every write', async () => {
     const object = await suite.available(cluster(space(), 'killed', { replicas: 3 }), 120_000);
     const recording = await suite.record(object);
+    const claims = await volumes(object);
     await recording.acknowledged(20, 30_000);
     await suite.kube.delete(pods, { namespace: space(), name: 'killed-1' }, { gracePeriodSeconds: 0 });
     await recording.acknowledged(20, 30_000);
@@ -264,6 +266,30 @@ describe('repair', () => {
     }
     await recording.acknowledged(20, 90_000);
     expect(ids(await again('killed'))).toEqual(ids(object));
+    expect(await volumes(object)).toEqual(claims);
+    await suite.dismiss(object, recording);
+  });
+
+  test('the pod of a single member deleted: the same member returns on the same claim with every write', async () => {
+    const object = await suite.available(cluster(space(), 'alone'), 120_000);
+    const recording = await suite.record(object);
+    await recording.acknowledged(20, 30_000);
+    const [claims, lives] = [await volumes(object), await memberLives(suite.kube, object)];
+    expect(Object.keys(claims)).toEqual(['PersistentVolumeClaim/data-alone-0']);
+    await suite.kube.delete(pods, { namespace: space(), name: 'alone-0' });
+    await until('its pod is another one', {
+      within: 60_000,
+      read: () => memberLives(suite.kube, object),
+      holds: (now) => now.length === 1 && now.every((line) => !lives.includes(line)),
+    });
+    await recording.acknowledged(20, 90_000);
+    const after = await again('alone');
+    expect([ids(after), after.status?.clusterId, after.status?.genesis]).toEqual([
+      ids(object),
+      object.status?.clusterId,
+      object.status?.genesis,
+    ]);
+    expect(await volumes(object)).toEqual(claims);
     await suite.dismiss(object, recording);
   });
 

@@ -5,7 +5,7 @@ import { etcdClusters } from '../../src/api/resources.ts';
 import { describeRequest } from '../testbed/proxy/client.ts';
 import type { RequestRecord } from '../testbed/proxy/protocol.ts';
 import { cluster, waitAvailable } from './harness/cluster.ts';
-import { inventory } from './harness/scenario.ts';
+import { inventory } from './harness/inventory.ts';
 import { useOperator } from './harness/suite.ts';
 
 const suite = useOperator({ namespaces: 1, proxy: true });
@@ -68,8 +68,8 @@ describe('crash sweep', () => {
       await suite.available(reference);
       const writes = (await writesOf(reference.metadata.name)).length;
       expect(writes).toBeGreaterThan(12);
-      const want = (await inventory(suite.kube, reference)).map((key) => key.replace(reference.metadata.name, 'NAME'));
-      await suite.kube.delete(etcdClusters, reference.metadata);
+      const want = await inventory(suite.kube, reference);
+      await suite.dismiss(reference);
       const step = whole ? 1 : Math.max(1, Math.floor(writes / somePoints));
       const points = Array.from({ length: writes }, (_, index) => index).filter((index) => index % step === 0);
       for (let from = 0; from < points.length; from += batch) {
@@ -79,16 +79,14 @@ describe('crash sweep', () => {
         for (const [index, point] of some.entries()) {
           const object = cluster(namespace, `${prefix}${letters(point)}`);
           const title = `killed at write ${point}, ${killed[index]}`;
-          const got = (await inventory(suite.kube, object)).map((key) => key.replace(object.metadata.name, 'NAME'));
-          expect({ title, objects: got }).toEqual({ title, objects: want });
+          expect({ title, objects: await inventory(suite.kube, object) }).toEqual({ title, objects: want });
           const made = (await writesOf(object.metadata.name)).filter(
             ({ verb, serverStatus }) => verb === 'create' && serverStatus === 201,
           );
           expect(new Set(made.map(({ path, name }) => `${path}/${name}`)).size, `${title}: created once`).toBe(
             made.length,
           );
-          await suite.settle(object);
-          await suite.kube.delete(etcdClusters, object.metadata);
+          await suite.dismiss(object);
         }
       }
     },

@@ -3,22 +3,11 @@
 import { describe, expect, test } from 'vitest';
 import { services } from '../../src/runtime/resources.ts';
 import { cluster } from './harness/cluster.ts';
-import { identities, reappears, repairs } from './harness/scenario.ts';
+import { expired, identities, reappears, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
+import { until } from './harness/until.ts';
 
 const suite = useOperator({ namespaces: 5, proxy: true });
-
-const gone = JSON.stringify({
-  type: 'ERROR',
-  object: {
-    kind: 'Status',
-    apiVersion: 'v1',
-    status: 'Failure',
-    reason: 'Expired',
-    code: 410,
-    message: 'too old resource version',
-  },
-});
 
 /** Deletes the client Service while the operator cannot see it. */
 async function deleteUnseen(object: ReturnType<typeof cluster>): Promise<string> {
@@ -26,6 +15,17 @@ async function deleteUnseen(object: ReturnType<typeof cluster>): Promise<string>
   const { metadata } = await suite.kube.get(services, ref);
   await suite.kube.delete(services, ref);
   return metadata.uid ?? '';
+}
+
+/** The collections of a namespace that were read anew since a time. */
+async function relisted(namespace: string, since: number): Promise<string[]> {
+  const relists = (await suite.proxy.requests({ namespace })).filter(
+    ({ verb, query, startedAt, status }) =>
+      startedAt > since &&
+      status !== 410 &&
+      (verb === 'list' || (verb === 'watch' && query.sendInitialEvents === 'true')),
+  );
+  return [...new Set(relists.map(({ resource }) => resource))];
 }
 
 describe.concurrent('watches', () => {
@@ -38,16 +38,10 @@ describe.concurrent('watches', () => {
     const status = { kind: 'status', code: 410, reason: 'Expired', message: 'too old resource version' } as const;
     const resumed = { verb: 'watch', namespace, query: { sendInitialEvents: '', resourceVersion: '?*' } } as const;
     const atStart = await suite.proxy.rule(resumed, status, { oncePerObject: true });
-    const midway = await suite.proxy.rule({ verb: 'watch', namespace }, { kind: 'inject', line: gone, close: true });
+    const midway = await suite.proxy.rule({ verb: 'watch', namespace }, { kind: 'inject', line: expired, close: true });
     const { hits } = await midway.struck(5, 5000);
     await repairs(suite.kube, object, 30_000);
-    const relists = (await suite.proxy.requests({ namespace })).filter(
-      ({ verb, query, startedAt, status: code }) =>
-        startedAt > start &&
-        code !== 410 &&
-        (verb === 'list' || (verb === 'watch' && query.sendInitialEvents === 'true')),
-    );
-    expect(new Set(relists.map(({ resource }) => resource)).size, 'each expired collection is read anew').toBe(hits);
+    expect((await relisted(namespace, start)).length, 'each expired collection is read anew').toBe(hits);
     const deletes = (await suite.proxy.requests({ namespace, verb: ['delete', 'deletecollection'] })).map(
       ({ path }) => path,
     );
@@ -99,10 +93,17 @@ describe.concurrent('watches', () => {
     const uid = await deleteUnseen(object);
     await garble.struck(1, 5000);
     await reappears(suite.kube, object, uid, 30_000);
-    await suite.proxy.rule(
+    const start = Date.now();
+    const half = await suite.proxy.rule(
       { verb: 'watch', namespace },
       { kind: 'inject', line: '{"type":"MODIFIED","object":{"kind":"Po' },
     );
+    const { hits } = await half.struck(5, 5000);
+    await until('each collection whose watch made no sense is read anew', {
+      within: 30_000,
+      read: () => relisted(namespace, start),
+      holds: (found) => found.length === hits || `${hits} watches were struck`,
+    });
     await repairs(suite.kube, object, 30_000);
     expect((await suite.settle(object)).status?.membersSummary).toBe('1/1');
   });

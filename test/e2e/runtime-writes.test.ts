@@ -14,7 +14,8 @@ import {
   statefulSets,
 } from '../../src/runtime/resources.ts';
 import { availableNow, cluster, condition } from './harness/cluster.ts';
-import { inventory, memberLives, repairs } from './harness/scenario.ts';
+import { inventory } from './harness/inventory.ts';
+import { memberLives, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
@@ -52,17 +53,25 @@ const suite = useOperator({ namespaces: 5, proxy: true });
 
 describe.concurrent('writes', () => {
   test('6. with a conflict on every third update the cluster forms, tries are bounded, and the user keeps an edit', async () => {
-    const object = cluster(suite.namespaces[0] ?? '', 'conflicts', { replicas: 3 });
+    const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' } } as const;
+    const object = cluster(suite.namespaces[0] ?? '', 'conflicts', { replicas: 3, storage });
     const { namespace = '', name } = object.metadata;
+    // The one list of a user's object that the operator replaces whole: written from what it read before the edit, it would
+    // take the user's entry away.
+    const [ours, theirs] = ['etcd.quorate.dev/claims', 'example.com/audit'];
+    const list = { verb: 'patch', namespace, resource: 'etcdclusters', name, subresource: '' } as const;
+    const first = await suite.proxy.rule(list, { kind: 'hold', at: 'request' }, { times: 1 });
+    await suite.kube.create(etcdClusters, object);
+    const held = await first.held(30_000);
+    await suite.kube.patch(etcdClusters, object.metadata, { metadata: { finalizers: [theirs] } });
     const message = 'the object has been modified; please apply your changes to the latest version and try again';
     const conflict = await suite.proxy.rule(
       { verb: ['update', 'patch'], namespace },
       { kind: 'status', code: 409, reason: 'Conflict', message },
       { every: 3 },
     );
-    await suite.kube.create(etcdClusters, object);
+    await held.release();
     await conflict.struck(1, 30_000);
-    await suite.kube.patch(etcdClusters, { namespace, name }, { metadata: { labels: { team: 'payments' } } });
     await until('the cluster is available', {
       within: 120_000,
       read: () => suite.kube.get(etcdClusters, { namespace, name }),
@@ -73,10 +82,13 @@ describe.concurrent('writes', () => {
     const total = [...tries.values()].reduce((sum, records) => sum + records.length, 0);
     expect(hits, 'conflicts').toBeGreaterThan(3);
     expect(total, 'no write is tried for ever').toBeLessThan(200);
-    await conflict.remove();
+    await Promise.all([conflict.remove(), first.remove()]);
+    const [tried] = await suite.proxy.requests(list);
+    expect(tried?.serverStatus, 'the list that was read before the edit').toBe(409);
     const end = await suite.settle(object);
-    expect(end.metadata.labels).toEqual({ team: 'payments' });
-    expect(end.spec.replicas).toBe(3);
+    expect(end.metadata.finalizers?.toSorted()).toEqual([ours, theirs]);
+    await suite.kube.patch(etcdClusters, object.metadata, { metadata: { finalizers: [ours] } });
+    await suite.remove(object);
   });
 
   test('7. every create applied with its reply lost leaves each object once, and ours', async () => {
@@ -124,19 +136,21 @@ describe.concurrent('writes', () => {
     await suite.dismiss(object);
   });
 
-  test('13. every patch and delete applied with its reply lost leads to the same objects as without the fault', async () => {
+  test('13. every patch, update and delete applied with its reply lost leads to the same objects as without the fault', async () => {
     const [, , lossy = '', faultless = ''] = suite.namespaces;
     const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' } } as const;
     const [object, reference] = [cluster(lossy, 'same', { storage }), cluster(faultless, 'same', { storage })];
     const lost = await suite.proxy.rule(
       { verb: ['patch', 'update', 'delete'], namespace: lossy },
       { kind: 'lose-reply' },
-      { oncePerObject: true },
     );
     await Promise.all([suite.available(object, 120_000), suite.available(reference, 120_000)]);
     await Promise.all([repairs(suite.kube, object, 30_000), repairs(suite.kube, reference, 30_000)]);
+    await Promise.all([suite.settle(object), suite.settle(reference)]);
     expect(await inventory(suite.kube, object)).toEqual(await inventory(suite.kube, reference));
-    await suite.settle(object);
+    const updates = await suite.proxy.writes({ verb: 'update', namespace: lossy, resource: 'configmaps' });
+    const applied = updates.filter(({ status, serverStatus }) => serverStatus === 200 && status === 0);
+    expect(applied.length, 'unheard updates of the record: each seal, and that it is formed').toBeGreaterThanOrEqual(2);
     await Promise.all([object, reference].map(({ metadata }) => suite.kube.delete(etcdClusters, metadata)));
     for (const namespace of [lossy, faultless]) {
       await until('the deleted cluster leaves nothing, claims included', {
@@ -152,6 +166,8 @@ describe.concurrent('writes', () => {
     await lost.remove();
   });
 
+  // A promise that rejects and that nobody awaits cannot be brought about from outside, as long as nobody knows of one:
+  // src/runtime/rejection.test.ts has one in a process of its own.
   test('27. a cluster whose reads are nonsense does not take the process or the others down, and says so', async () => {
     const namespace = suite.namespaces[4] ?? '';
     const [poison, healthy] = [cluster(namespace, 'poison'), cluster(namespace, 'healthy')];

@@ -2,20 +2,20 @@
 // What an attacker would try: ports, keys, other namespaces, and secrets that leak.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdBackups, etcdClusters } from '../../src/api/resources.ts';
-import { configMaps, pods, secrets, statefulSets } from '../../src/runtime/resources.ts';
+import { configMaps, pods, type Secret, secrets, statefulSets } from '../../src/runtime/resources.ts';
 import { audit, auditMark } from '../testbed/audit.ts';
-import { FILES, NODES } from '../testbed/config.ts';
+import { FILES } from '../testbed/config.ts';
 import { kubectl, kubectlResult } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
-import { type ObjectStore, objectStore } from '../testbed/s3.ts';
+import { objectStore } from '../testbed/s3.ts';
 import { ensureSettings } from '../testbed/settings.ts';
 import { cluster, waitAvailable } from './harness/cluster.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
+import { objectsOf, processesOfJobs } from './security/traces.ts';
 
 const suite = useOperator({ namespaces: 2, logLevel: 'trace' });
 const space = () => suite.namespaces[0] ?? '';
@@ -27,9 +27,10 @@ async function readable(object: EtcdCluster, since: number): Promise<string> {
   const kinds = 'etcdclusters,etcdbackups,configmaps,pods,statefulsets,jobs,services,persistentvolumeclaims,events';
   const objects = await kubectlResult(['-n', object.metadata.namespace ?? '', 'get', kinds, '-o', 'json']);
   const podLogs = await Promise.all(
-    (await suite.kube.list(pods, object.metadata.namespace)).map((p) =>
-      suite.kube.logs(p.metadata.namespace ?? '', p.metadata.name, { tailLines: 5000 }).catch(() => ''),
-    ),
+    (await suite.kube.list(pods, object.metadata.namespace)).map(async ({ metadata: { namespace = '', name } }) => {
+      const log = await suite.kube.logs(namespace, name, { tailLines: 5000 }).catch(() => '');
+      return `--- ${name}\n${log}`;
+    }),
   );
   const operators = await suite.operator.pods();
   const metrics = await Promise.all(
@@ -43,6 +44,16 @@ async function readable(object: EtcdCluster, since: number): Promise<string> {
   expect(audited).toContain(object.metadata.name);
   return [objects.stdout, await suite.operator.logs(20_000), ...podLogs, ...metrics, audited].join('\n');
 }
+
+/** Each private key in a Secret: where it is, a line from its middle, and the same part as the Secret's data have it. */
+const privateKeys = ({ metadata, data = {} }: Secret): string[][] =>
+  Object.entries(data)
+    .filter(([, value]) => text(value).includes('PRIVATE KEY'))
+    .map(([key, value]) => {
+      const lines = text(value).split('\n');
+      const half = value.length >> 1;
+      return [`${metadata.name}/${key}`, lines[lines.length >> 1] ?? '', value.slice(half, half + 40)];
+    });
 
 describe('security', () => {
   test('CIS 2.1–2.7: every member has certificates of its own authorities and demands them, on both ports', async () => {
@@ -59,15 +70,22 @@ describe('security', () => {
     expect(text(conf.data?.['ca.crt'])).not.toBe(text(peer.data?.['ca.crt']));
     const [pod] = await suite.kube.list(pods, space(), of('cis'));
     for (const port of [2379, 2380]) {
-      // At this level the client itself offers old versions: a refusal is the member's.
-      const greet = (version: string) =>
+      // At this level the client itself offers old versions and weak ciphers: a refusal is the member's.
+      const greet = (version: string, cipher = 'DEFAULT') =>
         suite.environment.exec(RECORDER, [
           'sh',
           '-c',
-          `echo | timeout 5 openssl s_client -connect ${pod?.status?.podIP}:${port} -${version} -cipher DEFAULT@SECLEVEL=0 2>&1; true`,
+          `echo | timeout 5 openssl s_client -connect ${pod?.status?.podIP}:${port} -${version} -cipher ${cipher}@SECLEVEL=0 2>&1; true`,
         ]);
       expect(await greet('tls1_1'), `TLS 1.1 on ${port}`).toMatch(/alert protocol version[^]*Cipher is \(NONE\)/);
-      expect(await greet('tls1_2'), `control: TLS 1.2 on ${port}`).toContain('New, TLSv1.2, Cipher is ECDHE-');
+      for (const weak of ['ECDHE-RSA-AES128-SHA', 'ECDHE-RSA-AES256-SHA', 'AES128-GCM-SHA256', 'AES128-SHA'])
+        expect(await greet('tls1_2', weak), `${weak} on ${port}`).toMatch(
+          /alert handshake failure[^]*Cipher is \(NONE\)/,
+        );
+      for (const strong of ['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'])
+        expect(await greet('tls1_2', strong), `control: ${strong} on ${port}`).toContain(
+          `New, TLSv1.2, Cipher is ${strong}`,
+        );
     }
     await suite.dismiss(object);
   });
@@ -109,6 +127,15 @@ describe('security', () => {
     );
     const conf = await suite.kube.get(secrets, { namespace: space(), name: 'modes-tls-server' });
     expect(text(conf.data?.['modes-0.yaml'])).toMatch(/^log-level: "?info"?$/m);
+  });
+
+  test('a pod that the restricted standard forbids is refused where members, Jobs and the operator run', async () => {
+    for (const namespace of [space(), suite.operator.namespace]) {
+      const lax = { metadata: { name: 'lax', namespace }, spec: { containers: [{ name: 'lax', image: 'x' }] } };
+      await expect(suite.kube.create(pods, lax), namespace).rejects.toThrow(
+        /violates PodSecurity "restricted:latest": allowPrivilegeEscalation.*capabilities.*runAsNonRoot.*seccompProfile/,
+      );
+    }
   });
 
   test('a Secret of another namespace cannot be named, and nothing of it is ever read', async () => {
@@ -154,7 +181,7 @@ describe('security', () => {
     expect(
       (await audit({ since, user: account, resource: 'secrets', namespace: mine, name: fqdn })).length,
     ).toBeGreaterThan(0);
-    await suite.kube.delete(etcdClusters, object.metadata);
+    await suite.dismiss(object);
   });
 
   test('the operator’s account cannot read Secrets of a namespace that it does not watch, nor list those that it does', async () => {
@@ -171,6 +198,20 @@ describe('security', () => {
     expect(await can('impersonate', 'serviceaccounts', '-n', space())).toBe('no');
     expect(await can('create', 'rolebindings', '-n', space())).toBe('no');
     expect(await can('create', 'etcdclusters', '-n', 'kube-system')).toBe('no');
+    // Not only what the API server says that it would answer. The operator does not watch the namespace that it runs in.
+    const unwatched = suite.operator.namespace;
+    for (const namespace of [space(), unwatched])
+      await suite.kube.create(secrets, { metadata: { name: 'planted', namespace }, stringData: { a: 'b' } });
+    const get = (...args: string[]) => kubectlResult(['get', ...args, '--as', account], { allowFailure: true });
+    expect((await get('secret', 'planted', '-n', space(), '-o', 'name')).stdout.trim()).toBe('secret/planted');
+    for (const args of [
+      ['secret', 'planted', '-n', unwatched],
+      ['secrets', '-n', unwatched],
+      ['secrets', '-n', space()],
+    ]) {
+      const forbidden = expect.stringContaining('Error from server (Forbidden)');
+      expect(await get(...args), args.join(' ')).toMatchObject({ stdout: '', stderr: forbidden });
+    }
   });
 
   test('keys and credentials are nowhere but in Secrets: not in logs, Events, status, metrics, objects of the store, arguments or environment', async () => {
@@ -200,56 +241,25 @@ describe('security', () => {
     await backUp('b1', 'Stalled');
     await suite.kube.patch(etcdClusters, object.metadata, { spec: { backup: { store: store(real.bucket, 'real') } } });
     await waitAvailable(suite.kube, namespace, 'canary');
-    const processes = processesOfJobs('b2');
+    const processes = processesOfJobs(suite.environment, 'b2');
     await backUp('b2', 'Ready');
     const ran = await processes;
     expect(ran, 'the process of the Job').toMatch(/^HOSTNAME=b2-/m);
     const stored = await objectsOf(real, `${prefix}/${namespace}/`);
     expect(stored).toContain('sha256');
     const said = [await readable(object, since), ran, stored].join('\n');
-    expect(said).toContain('b1');
-    const planted = [canary, 'canary-id-55aa', real.secretAccessKey];
-    const keys = await Promise.all(
-      ['canary-ca-peer', 'canary-ca-client', 'canary-tls-server', 'canary-tls-operator', 'canary-client-e2e'].map(
-        async (name) =>
-          text((await suite.kube.get(secrets, { namespace, name })).data?.['tls.key']).split('\n')[5] ?? '',
-      ),
-    );
-    for (const value of [...planted, ...keys]) {
-      expect(value.length).toBeGreaterThan(10);
-      expect(said.includes(value), `found: ${value.slice(0, 12)}…`).toBe(false);
-      expect(said.includes(Buffer.from(value).toString('base64').slice(0, 20)), 'found in base64').toBe(false);
+    for (const job of ['b1', 'b2']) expect(said, 'the log of its Job').toMatch(new RegExp(`^--- ${job}-.*\n\\{`, 'm'));
+    const base64 = (value: string) => Buffer.from(value).toString('base64').slice(0, 20);
+    const planted = [canary, 'canary-id-55aa', real.secretAccessKey].map((value) => ['planted', value, base64(value)]);
+    const keys = (await suite.kube.list(secrets, namespace)).flatMap(privateKeys);
+    const parts = ['ca-client', 'ca-peer', 'client-e2e', 'tls-backup', 'tls-operator', 'tls-peer', 'tls-server'];
+    const files = [...parts.map((part) => `canary-${part}/tls.key`), 'canary-tls-peer/dial.key'];
+    expect(keys.map(([from]) => from)).toEqual(expect.arrayContaining(files));
+    for (const [from, ...forms] of [...planted, ...keys]) {
+      for (const form of forms) {
+        expect(form.length).toBeGreaterThan(10);
+        expect(said.includes(form), `found of ${from}: ${form.slice(0, 12)}…`).toBe(false);
+      }
     }
   });
 });
-
-/** Arguments and environment of a backup's process, as root of its node reads them while it runs. */
-async function processesOfJobs(backup: string): Promise<string> {
-  const script = `end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ]; do
-    for f in $(grep -lzx '[b]ackup' /proc/[0-9]*/cmdline 2>/dev/null); do
-      p=\${f%/cmdline}
-      if grep -qz '^HOSTNAME=${backup}-' $p/environ; then cat $p/cmdline $p/environ | tr '\\0' '\\n'; exit; fi
-    done 2>/dev/null; sleep 0.1; done`;
-  const found = NODES.map(async ({ name }) => {
-    const seen = await suite.environment.exec(name, ['sh', '-c', script]);
-    if (seen === '') throw new Error(`no process of ${backup} on ${name}`);
-    return seen;
-  });
-  return Promise.any(found).catch(String);
-}
-
-/** Bodies of the manifests and metadata of all objects below a prefix. */
-async function objectsOf(store: ObjectStore, Prefix: string): Promise<string> {
-  const { endpoint, region, bucket: Bucket, accessKeyId, secretAccessKey } = store;
-  const credentials = { accessKeyId, secretAccessKey };
-  const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials });
-  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
-  const texts = Contents.map(async ({ Key }) => {
-    const { $metadata: _, ...head } = await client.send(new HeadObjectCommand({ Bucket, Key }));
-    const body = Key?.endsWith('.json')
-      ? await (await client.send(new GetObjectCommand({ Bucket, Key }))).Body?.transformToString()
-      : '';
-    return `${Key} ${JSON.stringify(head)} ${body}`;
-  });
-  return (await Promise.all(texts)).join('\n');
-}

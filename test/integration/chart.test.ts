@@ -6,6 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { findHelm } from '../../scripts/lib/tools.ts';
+import { aggregated, type Grant, grants, type Scope } from '../../scripts/rbac.ts';
 import { ROOT } from '../testbed/config.ts';
 import { apply, kubectlResult } from '../testbed/kubectl.ts';
 import { run } from '../testbed/run.ts';
@@ -22,6 +23,8 @@ interface Rendered {
   kind: string;
   metadata: { name: string; namespace?: string; labels?: Record<string, string> };
   rules?: Rule[];
+  roleRef?: { kind: string; name: string };
+  subjects?: object[];
   spec?: { template?: { spec: { containers: { args: string[]; env: { name: string; value?: string }[] }[] } } };
 }
 
@@ -111,6 +114,78 @@ describe('scope', () => {
     expect(secrets).not.toHaveLength(0);
     for (const { verbs } of secrets) expect(verbs.toSorted()).toEqual(['create', 'delete', 'get', 'update']);
     expect(rules.flatMap((rule) => [...rule.apiGroups, ...rule.resources, ...rule.verbs])).not.toContain('*');
+  });
+});
+
+const rulesOf = (list: Pick<Grant, 'group' | 'resources' | 'verbs'>[]) =>
+  list.map(({ group, resources, verbs }) => ({ apiGroups: [group], resources, verbs }));
+const granted = (scope: Scope) => rulesOf(grants.filter((grant) => grant.scope === scope));
+const refOf = ({ kind, metadata }: Rendered) => [kind, metadata.namespace, metadata.name].filter(Boolean).join(' ');
+/** Everything in a role besides what every object has, and which built-in roles take it over. */
+function roleOf({ apiVersion: _, kind, metadata, ...content }: Rendered & { apiVersion?: string }) {
+  const labels = Object.keys(metadata.labels ?? {}).filter((label) => label.includes('rbac.authorization.k8s.io/'));
+  return [refOf({ kind, metadata }), { ...content, into: labels.map((label) => label.split('-to-')[1]) }] as const;
+}
+
+describe('roles', () => {
+  const watched = { rules: granted('watched'), into: [] };
+  const leader = { [`Role ${namespace} quorate-leader`]: { rules: granted('own'), into: [] } };
+  const people = {
+    'ClusterRole quorate-view': { rules: rulesOf(aggregated.view), into: ['view', 'edit', 'admin'] },
+    'ClusterRole quorate-edit': { rules: rulesOf(aggregated.edit), into: ['edit', 'admin'] },
+  };
+  const clusterWide = { 'ClusterRole quorate': watched, ...leader };
+  it.each<[string, object, object]>([
+    ['the whole cluster', {}, { ...clusterWide, ...people }],
+    ['namespaces', confined, { 'Role shop quorate': watched, 'Role billing quorate': watched, ...leader, ...people }],
+    ['the operator alone', { rbac: { aggregateClusterRoles: false } }, clusterWide],
+    ['nobody', { rbac: { create: false } }, {}],
+  ])('for %s grant what the table of grants says, and nothing else', async (_, values, expected) => {
+    const roles = (await render(values)).filter(({ kind }) => kind.endsWith('Role'));
+    expect(Object.fromEntries(roles.map(roleOf))).toEqual(expected);
+    expect(roles).toHaveLength(Object.keys(expected).length);
+  });
+
+  it.each<[string, object, string[]]>([
+    ['the whole cluster', {}, ['ClusterRole quorate', `Role ${namespace} quorate-leader`]],
+    ['namespaces', confined, ['Role billing quorate', `Role ${namespace} quorate-leader`, 'Role shop quorate']],
+  ])('for %s are bound to the operator, and to nobody else', async (_, values, expected) => {
+    const bindings = (await render(values)).filter(({ kind }) => kind.endsWith('RoleBinding'));
+    const bound = bindings.map(({ kind, metadata, roleRef }) => {
+      expect(kind).toBe(`${roleRef?.kind}Binding`);
+      return refOf({ kind: roleRef?.kind ?? '', metadata: { ...metadata, name: roleRef?.name ?? '' } });
+    });
+    expect(bound.toSorted()).toEqual(expected);
+    for (const { subjects } of bindings)
+      expect(subjects).toEqual([{ kind: 'ServiceAccount', name: 'quorate', namespace }]);
+  });
+});
+
+describe('the network policy of the operator', () => {
+  const matchLabels = { 'app.kubernetes.io/name': 'quorate', 'app.kubernetes.io/instance': 'quorate' };
+  const ports = [{ port: 8081, protocol: 'TCP' }];
+  const tcp = (...list: number[]) => list.map((port) => ({ port, protocol: 'TCP' }));
+  const specs = async (networkPolicy: object) =>
+    ofKind(await render({ networkPolicy }), 'NetworkPolicy').map(({ spec }): unknown => spec);
+
+  it('opens nothing but the port of metrics and probes, to those that are named', async () => {
+    const base = { podSelector: { matchLabels }, policyTypes: ['Ingress'] };
+    const metricsFrom = [{ namespaceSelector: { matchLabels: { team: 'monitoring' } } }];
+    expect(await specs({})).toEqual([{ ...base, ingress: [{ ports }] }]);
+    expect(await specs({ metricsFrom })).toEqual([{ ...base, ingress: [{ ports, from: metricsFrom }] }]);
+    expect(await specs({ enabled: false })).toEqual([]);
+  });
+
+  it('lets it out, if that is to be restricted, to DNS, the API server and members only', async () => {
+    const members = { 'app.kubernetes.io/name': 'etcd', 'app.kubernetes.io/managed-by': 'quorate' };
+    const egress = [
+      { ports: [{ port: 53, protocol: 'UDP' }, ...tcp(53)] },
+      { ports: tcp(443, 7443) },
+      { to: [{ namespaceSelector: {}, podSelector: { matchLabels: members } }], ports: tcp(2379, 2381) },
+    ];
+    expect(await specs({ egress: { enabled: true, apiServerPorts: [443, 7443] } })).toEqual([
+      { podSelector: { matchLabels }, policyTypes: ['Ingress', 'Egress'], ingress: [{ ports }], egress },
+    ]);
   });
 });
 

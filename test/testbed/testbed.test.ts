@@ -92,6 +92,17 @@ const reaches = (from: string, address: string): Promise<boolean> =>
     () => false,
   );
 
+/** Whether a datagram of one pod comes to another: unlike a connection it needs no way back. */
+async function hears(to: string, from: string): Promise<boolean> {
+  const { address } = await testbed.locate(pod(to));
+  const send = `for i in $(seq 40); do echo there | socat -u - UDP-SENDTO:${address}:7777; sleep 0.1; done`;
+  const [heard] = await Promise.all([
+    testbed.inPodNetwork(pod(to), 'timeout 8 socat -u UDP-RECVFROM:7777 STDOUT || true'),
+    testbed.inPodNetwork(pod(from), send),
+  ]);
+  return heard.includes('there');
+}
+
 beforeAll(async () => {
   testbed = await ensureTestbed();
   await testbed.kubectl('create', 'namespace', namespace);
@@ -136,6 +147,13 @@ describe('a fresh testbed', () => {
     await testbed.kubectl('-n', namespace, 'create', 'configmap', 'seen');
     const entries = await testbed.audit({ since, user: 'admin', verbs: ['create'], resource: 'configmaps', namespace });
     expect(entries.map(({ name, code }) => [name, code])).toEqual([['seen', 201]]);
+  });
+});
+
+describe('logs', () => {
+  it('of pods and of the cluster’s own parts can be read', async () => {
+    expect(await testbed.podLogs(pod('dns'))).toContain('ready to serve client requests');
+    expect(await testbed.componentLog('control-plane', 'kube-apiserver')).toContain('Serving securely');
   });
 });
 
@@ -272,6 +290,14 @@ describe('the network', () => {
     expect(await reaches('left', near.address)).toBe(true);
   });
 
+  it('is cut in one direction only', async () => {
+    const cut = await testbed.cutPods(pod('left'), pod('right'), { oneWay: true });
+    expect(await hears('right', 'left')).toBe(false);
+    expect(await hears('left', 'right')).toBe(true);
+    await cut.heal();
+    expect(await hears('right', 'left')).toBe(true);
+  });
+
   it('is slow between two pods', async () => {
     const right = await testbed.locate(pod('right'));
     const seconds = async () => {
@@ -294,6 +320,40 @@ describe('the network', () => {
     await cut.heal();
     expect(await reaches('left', right.address)).toBe(true);
   });
+
+  it('is cut between a node and everybody, and whole when all is healed', async () => {
+    const right = await testbed.locate(pod('right'));
+    await testbed.partition('node2');
+    expect(await reaches('left', right.address)).toBe(false);
+    const fromNode3 = `timeout 3 bash -c '</dev/tcp/${right.address}/2379'`;
+    expect((await testbed.shell('node3', fromNode3, { allowFailure: true })).exitCode).not.toBe(0);
+    await testbed.healAll();
+    expect(await reaches('left', right.address)).toBe(true);
+    await testbed.shell('node3', fromNode3);
+  });
+
+  it('tells the name of a new service at once when DNS does not cache', async () => {
+    await testbed.setDns('direct');
+    expect(await reaches('left', `asked-too-early.${namespace}.svc`)).toBe(false);
+    await testbed.kubectl('-n', namespace, 'expose', 'pod', 'right', '--name=asked-too-early', '--port=2379');
+    // A cache would remember its no for 30 s.
+    const answer = async () => ((await reaches('left', `asked-too-early.${namespace}.svc`)) ? true : undefined);
+    const known = await until('an answer', answer, { timeoutMs: 15_000 }).catch(() => false);
+    await testbed.setDns('cached');
+    expect(known, 'within 15 s').toBe(true);
+  });
+});
+
+describe('a paused node', () => {
+  it('stands still with its pods, and goes on as if nothing had been', async () => {
+    const right = await testbed.locate(pod('right'));
+    const before = await restarts('right');
+    await testbed.node('node2').pause();
+    expect(await reaches('left', right.address)).toBe(false);
+    await testbed.node('node2').unpause();
+    await until('an answer', async () => ((await reaches('left', right.address)) ? true : undefined));
+    expect(await restarts('right')).toBe(before);
+  });
 });
 
 describe('a killed node', () => {
@@ -314,6 +374,18 @@ describe('a killed node', () => {
     await until('the restarted pod', async () => ((await restarts('stays')) > 0 ? true : undefined));
     await ready('stays');
     expect(await etcdctl('stays', 'get', 'kept', '--print-value-only')).toBe('yes');
+  });
+
+  it('that is only told to stop lets its containers end in order, and comes back with them', async () => {
+    const before = await restarts('stays');
+    await testbed.node('node3').stop();
+    await expect(testbed.exec('node3', ['true'])).rejects.toThrow(/not running/);
+    await testbed.node('node3').start();
+    await until('the restarted pod', async () => ((await restarts('stays')) > before ? true : undefined));
+    await ready('stays');
+    // From the files of the node: what was said before the stop is there, whatever Kubernetes remembers of it.
+    const said = await testbed.shell('node3', `cat /var/log/pods/${namespace}_stays_*/etcd/*.log`);
+    expect(said.stdout).toContain('received signal; shutting down');
   });
 });
 

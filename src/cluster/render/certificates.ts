@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says which Secrets with certificates a cluster needs, what each leaf must attest, and renders the Secrets.
 import type { EffectiveCluster, EtcdCluster } from '../../api/cluster.ts';
-import { CLIENT_PORT, childNames, clientSecretName, memberHost } from '../../api/names.ts';
+import { CLIENT_PORT, childNames, clientSecretName, memberHost, OWN_CLIENTS } from '../../api/names.ts';
 import type { Secret } from '../../runtime/resources.ts';
 import type { KeyCertificate } from '../../tls/authority.ts';
 import type { Identity } from '../identity.ts';
@@ -118,12 +118,12 @@ export function certificateNeeds(
   const needs = [
     peerNeed(cluster),
     serverNeed(cluster, files),
-    { name: names.operatorTls, side: 'client' as const, extra: {}, leaves: [clientLeaf('quorate-operator')] },
+    { name: names.operatorTls, side: 'client' as const, extra: {}, leaves: [clientLeaf(OWN_CLIENTS.operator)] },
   ];
   if (identity.phase !== 'Formed') return needs;
   const endpoints = endpointsOf(cluster, identity).join(',');
   if (spec.backup !== undefined) {
-    needs.push({ name: names.backupTls, side: 'client', extra: {}, leaves: [clientLeaf('quorate-backup')] });
+    needs.push({ name: names.backupTls, side: 'client', extra: {}, leaves: [clientLeaf(OWN_CLIENTS.backup)] });
   }
   const clients = spec.tls.clientCertificates.map((c) => ({
     name: clientSecretName(cluster.metadata.name, c.name),

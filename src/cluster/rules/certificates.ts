@@ -36,8 +36,10 @@ export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity.authorities === undefined) {
     const missing = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
     if (missing.length > 0) {
+      // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
+      const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet' && wantsWrite(o, c));
       const message = `issuing the certificate authorities for ${missing.join(' and ')}`;
-      return { step: { action: 'IssueAuthorities', sides: missing, reason: 'AuthoritiesIssued', message } };
+      return { step: { action: 'IssueAuthorities', sides: missing, children, reason: 'AuthoritiesIssued', message } };
     }
     return recordAuthorities(o);
   }
@@ -85,7 +87,7 @@ function recordAuthorities(o: Observed): Ruling | undefined {
   return { step: { action: 'RecordIdentity', identity, replaces, reason: 'AuthoritiesRecorded', message } };
 }
 
-const canSign = (o: Observed, a: AuthorityState): boolean =>
+export const canSign = (o: Observed, a: AuthorityState): boolean =>
   a.foreign === undefined &&
   a.problem === undefined &&
   a.fingerprint !== undefined &&
@@ -99,10 +101,12 @@ export function certificateRule(o: Observed): Ruling | undefined {
   const usable = (side: Side) => o.authorities.some((a) => a.side === side && canSign(o, a));
   const due = o.secrets.filter((s) => s.foreign === undefined && s.problem !== undefined && usable(s.need.side));
   if (due.length === 0) return told;
-  // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
-  const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet' && wantsWrite(o, c));
   const what = due.map((s) => `${s.need.name} (${s.problem})`).join(', ');
-  const formed = o.identity.phase === 'Formed';
-  const step = { action: 'WriteSecrets', secrets: due, children, reason: 'CertificatesIssued' } as const;
-  return { ...told, step: { ...step, message: `writing ${what}`, event: formed } };
+  const step = {
+    action: 'WriteSecrets',
+    secrets: due,
+    reason: 'CertificatesIssued',
+    message: `writing ${what}`,
+  } as const;
+  return { ...told, step: { ...step, event: o.identity.phase === 'Formed' } };
 }

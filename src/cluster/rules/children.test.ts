@@ -200,8 +200,8 @@ const rows: Row[] = [
   {
     sentence: 'a disruption budget waits until there are members to protect',
     seen: observed({ identity: unsealed, children: [...observed({ identity: unsealed }).children, noBudget] }),
-    action: 'RecordIdentity',
-    reason: 'Sealing',
+    finding: 'Bootstrapping',
+    kind: 'progress',
   },
   {
     sentence: 'a disruption budget of an earlier attempt that somebody edited is put back all the same',

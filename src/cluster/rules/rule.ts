@@ -6,6 +6,21 @@ import type { Identity } from '../identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from '../observed.ts';
 import type { Side } from '../render/certificates.ts';
 
+export interface Nudge {
+  readonly pod: Pod;
+  /** Of its annotation: the file that it is to look for, and when it was told. */
+  readonly value: string;
+}
+
+export interface Seal {
+  /** The record with these members sealed; replaces the one of this version. */
+  readonly identity: Identity;
+  readonly replaces: string | undefined;
+  /** With the files of that record. */
+  readonly secret: SecretState;
+  readonly nudges: readonly Nudge[];
+}
+
 /** One thing to do. `reason` and `message` reach the log and, where `event` is set, an Event of the cluster. */
 export type Step = {
   readonly reason: string;
@@ -13,14 +28,11 @@ export type Step = {
   readonly event?: boolean;
 } & (
   | { readonly action: 'RecordIdentity'; readonly identity: Identity; readonly replaces: string | undefined }
-  | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[] }
-  | {
-      readonly action: 'WriteSecrets';
-      readonly secrets: readonly SecretState[];
-      readonly children: readonly ChildState[];
-    }
+  | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[]; readonly children: readonly ChildState[] }
+  | { readonly action: 'WriteSecrets'; readonly secrets: readonly SecretState[] }
   | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
-  | { readonly action: 'NudgeKubelets'; readonly nudges: readonly { readonly pod: Pod; readonly value: string }[] }
+  | { readonly action: 'SealMembers'; readonly seal: Seal }
+  | { readonly action: 'NudgeKubelets'; readonly nudges: readonly Nudge[] }
   | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
   | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }
   | { readonly action: 'ReplaceStatefulSet'; readonly set: KubeObject }

@@ -6,6 +6,7 @@ import type { KubeObject } from '../../runtime/json.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import {
   allSealed,
+  broken,
   claimOf,
   down,
   expected,
@@ -21,7 +22,9 @@ import {
   unmarked,
   unsealed,
 } from '../fixtures.ts';
+import type { SecretState } from '../observed.ts';
 import { plan } from '../plan.ts';
+import { renderMemberFiles } from '../render/memberfile.ts';
 
 /** Pod 2, bound to its node that long ago. */
 function bound(o: { secondsAgo: number; told?: boolean; startTime?: string }): Pod {
@@ -79,6 +82,13 @@ function starting(seconds: number) {
 
 const noQuorum = { read: false, clusterId: undefined, members: undefined, error: 'x' };
 
+/** The Secret of the members' files, as it should be. */
+const serverSecret: SecretState = {
+  ...broken,
+  secret: { metadata: { name: 'orders-tls-server' } },
+  problem: undefined,
+};
+
 const oldFiles = observed({ identity: allSealed }).members.map((m) => ({
   ...m,
   provenFile: observed({ identity: unsealed }).files?.proofs[m.name],
@@ -126,23 +136,55 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
-    sentence: 'a member that has started is sealed, whatever the others do',
+    sentence: 'a minority that has started waits for more',
     seen: observed({ identity: unsealed, members: members(down(1), down(2)) }),
-    action: 'RecordIdentity',
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'a majority that has started is sealed, whatever the others do',
+    seen: observed({ identity: unsealed, secrets: [serverSecret], members: members(down(1)) }),
+    action: 'SealMembers',
     reason: 'Sealing',
   },
   {
-    sentence: 'a member that started with the files of another attempt is not sealed',
+    sentence: 'the last to start are sealed together',
+    seen: observed({ identity: forming(0), members: members(down(1)) }),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'members that started with the files of another attempt are not sealed',
     seen: observed({
       identity: unsealed,
-      members: members(down(1), down(2)).map((m) => ({ ...m, pod: pod(0, 'ffff') })),
+      members: members().map((m, i) => ({ ...m, pod: pod(i, 'ffff') })),
     }),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
-    sentence: 'the kubelet of a sealed member is told at once, those of the others are left alone',
-    seen: observed({ identity: forming(0), members: members(down(1), down(2)), pods: [0, 1, 2].map((i) => pod(i)) }),
+    sentence: 'without an authority to sign with nothing is sealed',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      authorities: observed().authorities.map((a) => ({ ...a, fingerprint: undefined })),
+    }),
+    finding: 'AuthorityReplaced',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'nor with one whose key is not its own',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      authorities: observed().authorities.map((x) => ({ ...x, problem: 'the key does not belong to the certificate' })),
+    }),
+    finding: 'AuthorityUnreadable',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a kubelet that was not told with the seal is told',
+    seen: observed({ identity: forming(0, 1), members: members(down(2)), pods: [0, 1, 2].map((i) => pod(i)) }),
     action: 'NudgeKubelets',
   },
   {
@@ -196,9 +238,12 @@ const rows: Row[] = [
   },
   {
     sentence: 'a pod that is no pod of the StatefulSet does not count',
-    seen: observed({ identity: unsealed, pods: [{ metadata: { ...pod(0, 'ffff').metadata, ownerReferences: [] } }] }),
-    action: 'RecordIdentity',
-    reason: 'Sealing',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      pods: [{ metadata: { ...pod(0, 'ffff').metadata, ownerReferences: [] } }],
+    }),
+    action: 'SealMembers',
   },
   {
     sentence: 'as soon as all are sealed every kubelet is told, before anybody is asked',
@@ -257,16 +302,12 @@ describe('forming', () => {
     expect(values[0]).toEqual([String(now.getTime() - 23_000), String(now.getTime())]);
   });
 
-  it('seals exactly those that have started', () => {
-    const { step } = plan(observed({ identity: forming(2), members: members(down(1)) }));
-    const sealed = step?.action === 'RecordIdentity' ? step.identity.members.map((m) => m.sealed) : [];
-    expect(sealed).toEqual([true, false, true]);
-  });
-
-  it('tells exactly the kubelets of the sealed members', () => {
-    const seen = observed({ identity: forming(0, 2), members: [], pods: [0, 1, 2].map((i) => pod(i)) });
+  it('seals exactly those that have started, with their files, and tells exactly their kubelets', () => {
+    const seen = observed({ identity: unsealed, secrets: [serverSecret], members: members(down(1)) });
     const { step } = plan(seen);
-    const told = step?.action === 'NudgeKubelets' ? step.nudges.map(({ pod: p }) => p.metadata.name) : [];
-    expect(told).toEqual(['orders-0', 'orders-2']);
+    const seal = step?.action === 'SealMembers' ? step.seal : undefined;
+    expect(seal?.identity).toEqual(forming(0, 2));
+    expect(seal?.secret.need.extra).toEqual(renderMemberFiles(forming(0, 2), 'shop').files);
+    expect(seal?.nudges.map(({ pod: p }) => p.metadata.name)).toEqual(['orders-0', 'orders-2']);
   });
 });

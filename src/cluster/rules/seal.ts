@@ -5,9 +5,12 @@ import type { Pod } from '../../runtime/resources.ts';
 import { isOfSet } from '../foreign.ts';
 import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
 import type { MemberView, Observed } from '../observed.ts';
+import { certificateNeeds } from '../render/certificates.ts';
+import { type MemberFiles, renderMemberFiles } from '../render/memberfile.ts';
+import { canSign } from './certificates.ts';
 import { diagnose } from './diagnose.ts';
 import { allWhys } from './health.ts';
-import { lasting, type Ruling, type Step } from './rule.ts';
+import { lasting, type Nudge, type Ruling, type Seal, type Step } from './rule.ts';
 
 /** A kubelet that missed the first nudge is nudged again after this many milliseconds, then after twice as long each time. */
 const NUDGE_AGAIN_MS = 1500;
@@ -41,7 +44,10 @@ export function sealRule(o: Observed): Ruling | undefined {
   return isSealed(o.identity) ? sealed(o) : open(o, o.identity);
 }
 
-/** Each member is sealed as soon as it has started, so that its kubelet is told while the others are on their way. */
+/**
+ * In two goes: those that have started when they are a majority, and the others when all have. The kubelets of the first
+ * find the seal while the last are on their way; more goes would take from the processors that these need.
+ */
 function open(o: Observed, record: Identity): Ruling {
   const left = record.members.filter((m) => !m.sealed).map((m) => m.name);
   const started = o.members
@@ -50,14 +56,15 @@ function open(o: Observed, record: Identity): Ruling {
         left.includes(m.name) && m.started && m.pod?.metadata.annotations?.[ANNOTATIONS.genesis] === record.genesis,
     )
     .map((m) => m.name);
-  if (started.length > 0) {
-    const identity = sealMembers(record, started);
-    const replaces = o.config?.metadata.resourceVersion;
-    const message = `sealing the files of ${started.join(', ')}, which ${started.length === 1 ? 'has' : 'have'} started`;
-    return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Sealing', message } };
+  const first = left.length === record.members.length && started.length > left.length / 2;
+  const seal = first || started.length === left.length ? sealOf(o, record, started) : undefined;
+  if (seal !== undefined) {
+    const message = `sealing the files of ${started.join(', ')}, and telling their kubelets`;
+    return { step: { action: 'SealMembers', seal, reason: 'Sealing', message } };
   }
-  const message = `${record.members.length - left.length} of ${record.members.length} members have started`;
-  const remedy = `${allWhys(o.members.filter((m) => left.includes(m.name)))}; ${LOOK}`;
+  const message = `${record.members.length - left.length + started.length} of ${record.members.length} members have started`;
+  const late = left.filter((name) => !started.includes(name));
+  const remedy = `${allWhys(o.members.filter((m) => late.includes(m.name)))}; ${LOOK}`;
   return { finding: diagnose(o) ?? lasting({ ms: quietMs(o, left), reason: 'Bootstrapping', message, remedy }) };
 }
 
@@ -77,6 +84,20 @@ function quietMs({ children, pods, now }: Observed, names: readonly string[]): n
 function leastMs(now: Date, times: readonly number[]): number {
   const known = times.filter((time) => Number.isFinite(time));
   return known.length === 0 ? 0 : now.getTime() - Math.max(...known);
+}
+
+/** Undefined while no certificate can be issued: then the files cannot be vouched for either. */
+function sealOf(o: Observed, record: Identity, names: readonly string[]): Seal | undefined {
+  const identity = sealMembers(record, names);
+  const files = renderMemberFiles(identity, o.cluster.metadata.namespace as string);
+  const need = certificateNeeds(o.cluster, o.spec, identity, files).find((n) => n.extra === files.files);
+  const secret = o.secrets.find((s) => s.need.name === need?.name && s.problem === undefined);
+  const signed = o.authorities.some((a) => a.side === need?.side && canSign(o, a));
+  if (need === undefined || secret === undefined || !signed) return undefined;
+  const nudges = o.pods
+    .filter((p) => names.includes(p.metadata.name) && p.metadata.deletionTimestamp === undefined)
+    .map((pod) => nudgeOf(files, pod, o.now));
+  return { identity, replaces: o.config?.metadata.resourceVersion, secret: { ...secret, need }, nudges };
 }
 
 function sealed(o: Observed): Ruling {
@@ -110,14 +131,14 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
   metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
 });
 
-/** Before anybody is asked: a kubelet otherwise looks again only within a minute, or when its back-off is over. */
+/** A kubelet otherwise looks at a pod again only within a minute, or begins with it when its back-off is over. */
 export function nudgeRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
   const isMemberSealed = (p: Pod) => o.identity?.members.some((m) => m.name === p.metadata.name && m.sealed) === true;
   const untold = o.pods.filter(
     (p) =>
       p.metadata.deletionTimestamp === undefined &&
-      toldOf(o, p) === undefined &&
+      toldOf(o.files, p) === undefined &&
       (isMemberSealed(p) || isOverlooked(p, o.now)),
   );
   return untold.length === 0 ? undefined : { step: nudge(o, untold) };
@@ -133,7 +154,7 @@ function nudgeAgain(o: Observed, unproven: readonly MemberView[]): Ruling {
   const names = unproven.map((m) => m.name);
   const pods = o.pods.filter((p) => names.includes(p.metadata.name) && p.metadata.deletionTimestamp === undefined);
   const due = pods.filter((p) => {
-    const { first, last } = toldOf(o, p) ?? { first: 0, last: 0 };
+    const { first, last } = toldOf(o.files, p) ?? { first: 0, last: 0 };
     // As long again as it was told in vain.
     const pauseMs = Math.min(NUDGE_SELDOM_MS, Math.max(NUDGE_AGAIN_MS, last - first));
     return o.now.getTime() - last > pauseMs;
@@ -146,25 +167,33 @@ function nudgeAgain(o: Observed, unproven: readonly MemberView[]): Ruling {
   return { finding: diagnose(o) ?? lasting({ ms, reason: 'Sealing', message, remedy: LOOK }) };
 }
 
-const fileHash = (o: Observed, { metadata }: Pod): string => (o.files?.proofs[metadata.name] ?? '').slice(-16);
+const fileHash = (files: MemberFiles | undefined, { metadata }: Pod): string =>
+  (files?.proofs[metadata.name] ?? '').slice(-16);
 
-/** When the pod's kubelet was told of the member's present file, first and last, in milliseconds since the epoch. */
-function toldOf(o: Observed, pod: Pod): { readonly first: number; readonly last: number } | undefined {
+function nudgeOf(files: MemberFiles | undefined, pod: Pod, at: Date): Nudge {
+  const now = at.getTime();
+  return { pod, value: `${fileHash(files, pod)}@${toldOf(files, pod)?.first ?? now}@${now}` };
+}
+
+/** When the pod's kubelet was told of the member's file, first and last, in milliseconds since the epoch. */
+function toldOf(
+  files: MemberFiles | undefined,
+  pod: Pod,
+): { readonly first: number; readonly last: number } | undefined {
   const [told, first, last = first] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
-  return told === fileHash(o, pod) ? { first: Number(first), last: Number(last) } : undefined;
+  return told === fileHash(files, pod) ? { first: Number(first), last: Number(last) } : undefined;
 }
 
 /** How long the kubelets of these pods have been told of the present files. */
 const sinceToldMs = (o: Observed, pods: readonly Pod[]): number =>
   leastMs(
     o.now,
-    pods.map((p) => toldOf(o, p)?.first ?? Number.NaN),
+    pods.map((p) => toldOf(o.files, p)?.first ?? Number.NaN),
   );
 
 /** A change of the pod makes the kubelet look at it and its volumes at once instead of within a minute. */
 function nudge(o: Observed, due: readonly Pod[]): Step {
-  const now = o.now.getTime();
-  const nudges = due.map((pod) => ({ pod, value: `${fileHash(o, pod)}@${toldOf(o, pod)?.first ?? now}@${now}` }));
+  const nudges = due.map((pod) => nudgeOf(o.files, pod, o.now));
   const message = `telling the kubelets of ${due.map((p) => p.metadata.name).join(', ')} to look at their pods`;
   return { action: 'NudgeKubelets', nudges, reason: 'KubeletsNudged', message };
 }

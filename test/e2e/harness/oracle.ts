@@ -6,6 +6,7 @@ import { conditionsProblem } from '../../../src/runtime/conditions.ts';
 import { secrets } from '../../../src/runtime/resources.ts';
 import { describeRequest, type ProxyListener } from '../../testbed/proxy/client.ts';
 import type { Recording } from '../../testbed/recorder/client.ts';
+import type { StoredText } from '../../testbed/recorder/protocol.ts';
 import { clientName, waitAvailable } from './cluster.ts';
 import type { Environment } from './environment.ts';
 import { etcdctl } from './etcdctl.ts';
@@ -106,7 +107,8 @@ export async function judge(recording: Recording): Promise<string[]> {
 
 /**
  * For clusters that lost members for good, whose hashes nobody can compare: ends the recording, and returns a sentence
- * unless the given members alone hold what was acknowledged. `consistency`: `s` asks a member for what it has itself.
+ * unless the given members alone hold every key that was acknowledged, as it was written. `consistency`: `s` asks a member
+ * for what it has itself.
  */
 export async function survives(
   environment: Environment,
@@ -114,14 +116,26 @@ export async function survives(
   recording: Recording,
   { members, consistency }: { members: readonly string[]; consistency: 'l' | 's' },
 ): Promise<true | string> {
-  const { acknowledged, attempted } = await recording.stop();
-  const args = ['get', `recorder/${recording.id}/`, '--prefix', '--keys-only', `--consistency=${consistency}`];
+  const { acknowledged } = await recording.stop();
+  const args = ['get', `recorder/${recording.id}/`, '--prefix', '--write-out=json', `--consistency=${consistency}`];
   const { namespace = '', name } = object.metadata;
   const text = await etcdctl(environment, { namespace, name }, [...args, '--command-timeout=30s'], members);
-  const stored = text.split('\n').filter((line) => line.startsWith('recorder/')).length;
-  // A write of unknown outcome may be there too.
-  const sound = acknowledged > 0 && stored >= acknowledged && stored <= attempted;
-  return sound || `${members.join(', ')}: ${stored} of ${acknowledged} acknowledged writes (${attempted} attempted)`;
+  const problems = await recording.compare(storedIn(text));
+  if (acknowledged === 0) problems.push('no write was ever acknowledged');
+  return problems.length === 0 || `${members.join(', ')}: ${problems.join('; ')}`;
+}
+
+/** The keys in an answer of `etcdctl get --write-out=json`, which writes keys and values in base64. */
+function storedIn(answer: string): StoredText[] {
+  const { kvs = [] }: { kvs?: { key: string; value?: string; create_revision: number; mod_revision: number }[] } =
+    JSON.parse(answer);
+  const decoded = (base64 = '') => Buffer.from(base64, 'base64').toString();
+  return kvs.map(({ key, value, create_revision, mod_revision }) => ({
+    key: decoded(key),
+    value: decoded(value),
+    createRevision: String(create_revision),
+    modRevision: String(mod_revision),
+  }));
 }
 
 /** Waits until the operator has written nothing to a namespace for `idleMs` milliseconds. */

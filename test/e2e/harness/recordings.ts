@@ -12,6 +12,9 @@ import { until } from './until.ts';
 /** Writes per second: enough to lose one, and next to nothing on two cores. */
 const RATE = 4;
 
+/** A write that was lost would go with the cluster, and nobody would ever know. */
+const UNJUDGED = 'deleted before anybody had judged it: settle it first, or answer for its recording (handOver)';
+
 interface Kept {
   readonly object: EtcdCluster;
   readonly recording: Promise<Recording>;
@@ -22,18 +25,21 @@ interface Kept {
 export class Recordings {
   private readonly environment: Environment;
   private readonly kept = new Map<string, Kept>();
+  private readonly unjudged: string[] = [];
 
   constructor(environment: Environment) {
     this.environment = environment;
   }
 
-  /** To be told of every change of an EtcdCluster. A cluster that a test deletes is that test's to judge. */
+  /** To be told of every change of an EtcdCluster. One that a test deletes is that test's to judge, before it does. */
   see({ type, object }: WatchedEvent<EtcdCluster>): void {
     const { uid = '', namespace = '', name } = object.metadata;
     const known = this.kept.get(uid);
     if (type === 'DELETED') {
       this.kept.delete(uid);
-      if (known && !known.taken) void discard(known.recording);
+      if (!known || known.taken) return;
+      this.unjudged.push(`${namespace}/${name}: ${UNJUDGED}`);
+      void discard(known.recording);
       return;
     }
     const issued = object.status?.clientSecrets?.includes(`${name}-client-${clientName}`);
@@ -58,24 +64,26 @@ export class Recordings {
     return kept.recording;
   }
 
-  /** Sentences on what is wrong with the clusters that are still there and that no test has settled or taken. */
+  /** Sentences on what is wrong with the clusters that no test has settled or taken, and on those that went before. */
   async problems(): Promise<string[]> {
     const open = [...this.kept.values()].filter(({ taken }) => !taken);
     const found = await Promise.all(open.map((kept) => this.judge(kept).catch((error: unknown) => [String(error)])));
-    return found.flatMap((sentences, index) => {
+    const wrong = found.flatMap((sentences, index) => {
       const { namespace, name } = open[index]?.object.metadata ?? {};
       return sentences.map((sentence) => `${namespace}/${name}: ${sentence}`);
     });
+    return [...wrong, ...this.unjudged];
   }
 
   private async judge({ object, recording }: Kept): Promise<string[]> {
     const live = await this.environment.kube.find(etcdClusters, object.metadata);
     const there = live?.metadata.uid === object.metadata.uid && live?.metadata.deletionTimestamp === undefined;
-    return there ? judge(await recording) : discard(recording);
+    if (there) return judge(await recording);
+    await discard(recording);
+    return [UNJUDGED];
   }
 }
 
-async function discard(recording: Promise<Recording>): Promise<string[]> {
+async function discard(recording: Promise<Recording>): Promise<void> {
   await recording.then((started) => started.close()).catch(() => undefined);
-  return [];
 }

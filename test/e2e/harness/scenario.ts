@@ -17,7 +17,7 @@ import type { Kube } from './kube.ts';
 import { until } from './until.ts';
 
 /** Every kind of object that belongs to a cluster. */
-const childKinds: Resource<KubeObject>[] = [
+export const childKinds: Resource<KubeObject>[] = [
   configMaps,
   networkPolicies,
   persistentVolumeClaims,
@@ -28,10 +28,23 @@ const childKinds: Resource<KubeObject>[] = [
   statefulSets,
 ];
 
-const selectorOf = (name: string) => `etcd.quorate.dev/cluster=${name}`;
+/** The line by which a server ends a watch whose version it does not know any more. */
+export const expired = JSON.stringify({
+  type: 'ERROR',
+  object: {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    reason: 'Expired',
+    code: 410,
+    message: 'too old resource version',
+  },
+});
+
+export const selectorOf = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 const refOf = ({ metadata }: EtcdCluster) => ({ namespace: metadata.namespace ?? '', name: metadata.name });
 
-/** `Kind/name` → UID of all objects of a cluster. */
+/** `Kind/name` → UID of the objects of a cluster. */
 export async function identities(kube: Kube, object: EtcdCluster, kinds = childKinds): Promise<Record<string, string>> {
   const { namespace, name } = refOf(object);
   const lists = await Promise.all(kinds.map((kind) => kube.list(kind, namespace, selectorOf(name))));
@@ -39,11 +52,6 @@ export async function identities(kube: Kube, object: EtcdCluster, kinds = childK
     items.map(({ metadata }): [string, string] => [`${kinds[index]?.kind}/${metadata.name}`, metadata.uid ?? '']),
   );
   return Object.fromEntries(entries.toSorted(([a], [b]) => a.localeCompare(b)));
-}
-
-/** Names of all objects of a cluster, as `Kind/name`: what two runs of one workload must have in common. */
-export async function inventory(kube: Kube, object: EtcdCluster): Promise<string[]> {
-  return Object.keys(await identities(kube, object));
 }
 
 /** Deletes the client Service and waits for its successor: the operator sees this cluster and acts. Returns milliseconds. */

@@ -44,6 +44,8 @@ test.each<[string, EventMatch, boolean]>([
   ['the type must be the one', { type: 'ADDED' }, false],
   ['or one of the list', { type: ['ADDED', 'DELETED'], name: 'orders-?' }, true],
   ['an object is told by its UID', { uid: 'u2' }, false],
+  ['or by what it holds', { text: '"uid":"u1"' }, true],
+  ['and by nothing that it does not hold', { text: 'spec' }, false],
 ])('event: %s', (_title, match, want) => {
   expect(matchesEvent(match, event)).toBe(want);
 });

@@ -24,6 +24,8 @@ export interface EventMatch {
   namespace?: string;
   name?: string;
   uid?: string;
+  /** Part of the object as JSON. */
+  text?: string;
 }
 
 export type Fault =
@@ -127,7 +129,8 @@ export function matchesEvent(match: EventMatch, event: WatchEvent): boolean {
     oneOf(match.type, event.type) &&
     fits(match.namespace, metadata.namespace ?? '') &&
     fits(match.name, metadata.name ?? '') &&
-    fits(match.uid, metadata.uid ?? '')
+    fits(match.uid, metadata.uid ?? '') &&
+    (match.text === undefined || JSON.stringify(event.object).includes(match.text))
   );
 }
 

@@ -2,7 +2,7 @@
 // What a test says to the recorder, typed.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
-import type { RecorderCounts, RecorderSpec, Verdict } from './protocol.ts';
+import type { Comparison, RecorderCounts, RecorderSpec, StoredText, Verdict } from './protocol.ts';
 
 export class RecorderClient {
   private readonly base: string;
@@ -73,6 +73,12 @@ export class Recording {
   /** Reads everything back; `problems` is empty if nothing acknowledged is missing and all members agree. */
   verify(timeoutMs = 30_000): Promise<Verdict> {
     return this.client.call('POST', `/recorders/${this.id}/verify?timeout=${timeoutMs}`);
+  }
+
+  /** Sentences on how what somebody has read back differs from what was acknowledged, by key; none if it does not. */
+  async compare(stored: readonly StoredText[]): Promise<string[]> {
+    const { problems } = await this.client.call<Comparison>('POST', `/recorders/${this.id}/compare`, stored);
+    return problems;
   }
 
   async close(): Promise<void> {

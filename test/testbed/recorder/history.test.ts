@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the recorder's check finds and what it lets pass, as a table.
 import { expect, test } from 'vitest';
-import { type Ack, type History, problemsOf, type SeenEvent, type StoredKey } from './history.ts';
+import { type Ack, type History, problemsOf, type SeenEvent, type StoredKey, storeProblems } from './history.ts';
 
 const ack = (key: string, revision: number, startedAt: number, endedAt: number): Ack => ({
   key,
@@ -73,4 +73,16 @@ test.each<[string, Partial<History>, string[]]>([
   ],
 ])('%s', (_title, change, want) => {
   expect(problemsOf({ ...good, ...change })).toEqual(want);
+});
+
+test.each<[string, StoredKey[], string[]]>([
+  ['all that was acknowledged is there', good.stored as StoredKey[], []],
+  [
+    'a write of unknown outcome does not make up for one that is missing',
+    [kept('a', 2), kept('c', 4)],
+    ['1 of 2 acknowledged writes are missing: b (revision 3)'],
+  ],
+  ['nothing is there', [], ['2 of 2 acknowledged writes are missing: a (revision 2), b (revision 3)']],
+])('what is stored alone: %s', (_title, stored, want) => {
+  expect(storeProblems({ ...good, stored })).toEqual(want);
 });

@@ -41,7 +41,8 @@ export function problemsOf(history: History): string[] {
   return [...storeProblems(history), ...orderProblems(history.acks), ...watchProblems(history)];
 }
 
-function storeProblems({ acks, stored, attempted }: History): string[] {
+/** What is missing, changed, applied twice or nobody's, by key; to be asked alone where members cannot be compared. */
+export function storeProblems({ acks, stored, attempted }: Pick<History, 'acks' | 'stored' | 'attempted'>): string[] {
   const byKey = new Map(stored.map((entry) => [entry.key, entry]));
   const missing = acks.filter(({ key }) => !byKey.has(key)).map(({ key, revision }) => `${key} (revision ${revision})`);
   const changed = acks

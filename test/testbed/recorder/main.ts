@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { RecorderSpec } from './protocol.ts';
+import { storeProblems } from './history.ts';
+import type { Comparison, RecorderSpec, StoredText } from './protocol.ts';
 import { Recorder } from './recorder.ts';
 import { verify } from './verify.ts';
 
@@ -21,6 +22,18 @@ const access = {
   key: await readFile(setting('RECORDER_KEY')),
 };
 const recorders = new Map<string, Recorder>();
+
+/** Set against set: the acknowledged keys stay here, however many they are. */
+function compare({ attempted, acks }: Recorder, body: string): Comparison {
+  const read: StoredText[] = JSON.parse(body);
+  const stored = read.map(({ key, value, createRevision, modRevision }) => ({
+    key,
+    value,
+    createRevision: BigInt(createRevision),
+    modRevision: BigInt(modRevision),
+  }));
+  return { problems: storeProblems({ attempted, acks, stored }) };
+}
 
 async function serve(req: IncomingMessage): Promise<unknown> {
   const url = new URL(req.url ?? '/', 'http://control');
@@ -41,6 +54,8 @@ async function serve(req: IncomingMessage): Promise<unknown> {
     case 'POST stop':
       await recorder.stop();
       return recorder.counts();
+    case 'POST compare':
+      return compare(recorder, await text(req));
     case 'POST verify':
       return verify(recorder, Number(url.searchParams.get('timeout') ?? 30_000));
     case 'DELETE ':

@@ -27,6 +27,19 @@ export interface RecorderCounts {
   lastError: string;
 }
 
+/** One key that somebody read back, for a comparison; revisions are decimal. */
+export interface StoredText {
+  key: string;
+  value: string;
+  createRevision: string;
+  modRevision: string;
+}
+
+export interface Comparison {
+  /** Empty if everything acknowledged is there as it was written, and nothing else. */
+  problems: string[];
+}
+
 export interface MemberHash {
   member: string;
   hash: number;

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decides whether status tells that a pass fails, or whether it will probably pass by itself.
+import { KubeError } from '../runtime/errors.ts';
+
+/** The API server will not do it, however often it is asked: told at once with what was tried. */
+export const isRefused = ({ code }: KubeError): boolean => code === 'Forbidden' || code === 'Invalid';
+
+/** An API server that restarts is back by then, and nobody should be called for it. */
+const LASTING_MS = 15_000;
+/** Somebody else was faster, which is ordinary; but not for that long. */
+const CONFLICTING_MS = 60_000;
+
+/** `failingMs`: since the first of the passes failed that failed in a row; undefined: this one is the first. */
+export function isLasting(error: unknown, failingMs: number | undefined): boolean {
+  const conflict = error instanceof KubeError && error.class === 'conflict';
+  return failingMs !== undefined && failingMs >= (conflict ? CONFLICTING_MS : LASTING_MS);
+}

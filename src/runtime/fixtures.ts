@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests of connections: a server on this machine, and the way to it.
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
+import { onTestFinished, vi } from 'vitest';
+import type { KubeAuth } from './auth.ts';
+
+/** Starts a server for the time of one test; gives its port. */
+export async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** Serves HTTP for the time of one test. */
+export async function serve(answer: RequestListener): Promise<KubeAuth> {
+  const server = createServer(answer);
+  onTestFinished(() => server.closeAllConnections());
+  return authFor(`http://127.0.0.1:${await listen(server)}`);
+}
+
+export const authFor = (server: string): KubeAuth => ({
+  server,
+  tls: () => Promise.resolve({}),
+  headers: () => Promise.resolve({}),
+  refused: () => undefined,
+});
+
+export const ok = (response: ServerResponse): void => void response.end('{}');
+
+/** Turns a clock of the test on, and lets real answers arrive between two of its seconds. */
+export async function pass(seconds: number): Promise<void> {
+  for (let i = 0; i < seconds; i += 1) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

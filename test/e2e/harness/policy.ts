@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Admission policies of a cluster's administrator, each for one namespace of the tests.
+import type { KubeObject } from '../../../src/runtime/json.ts';
+import { apiVersionOf, pathOf, type Resource } from '../../../src/runtime/resources.ts';
+import type { Kube } from './kube.ts';
+import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './resources.ts';
+import { until } from './until.ts';
+
+/** A policy in force. */
+export interface Refusal extends AsyncDisposable {
+  lift(): Promise<void>;
+}
+
+/** From when this resolves nobody creates `like` or others of its kind in its namespace; the refusal says `message`. */
+export async function refuse<T extends KubeObject>(
+  kube: Kube,
+  resource: Resource<T>,
+  like: T,
+  message: string,
+): Promise<Refusal> {
+  const { namespace = '' } = like.metadata;
+  const name = `no-${resource.plural}-${namespace}`;
+  const { group, version, plural } = resource;
+  const rule = { apiGroups: [group], apiVersions: [version], operations: ['CREATE'], resources: [plural] };
+  const selected = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } };
+  const matchConstraints = { ...selected, resourceRules: [rule] };
+  const spec = { failurePolicy: 'Fail', matchConstraints, validations: [{ expression: 'false', message }] };
+  const bound = { policyName: name, validationActions: ['Deny'] };
+  await kube.create(validatingAdmissionPolicies, { metadata: { name }, spec });
+  await kube.create(validatingAdmissionPolicyBindings, { metadata: { name }, spec: bound });
+  const lift = async () => {
+    await kube.delete(validatingAdmissionPolicyBindings, { name });
+    await kube.delete(validatingAdmissionPolicies, { name });
+  };
+  const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...like };
+  await until('the policy is in force', {
+    within: 30_000,
+    read: () =>
+      kube.call('POST', `${pathOf(resource, namespace)}?dryRun=All`, { body }).then(
+        () => 'it may be created',
+        (e: Error) => e.message,
+      ),
+    holds: (refusal) => refusal.includes(message) || refusal,
+  });
+  return { lift, [Symbol.asyncDispose]: lift };
+}
