@@ -3,7 +3,8 @@
 import { etcdClusters } from './api/resources.ts';
 import { registerBackup } from './backup/index.ts';
 import { runBackupJob } from './backup/job/main.ts';
-import { CHILD_SELECTOR, ClusterController } from './cluster/controller.ts';
+import { ClusterController } from './cluster/controller.ts';
+import { CHILD_SELECTOR } from './cluster/watches.ts';
 import { ClientPool } from './etcd/pool.ts';
 import { type Flags, parseFlags, USAGE } from './flags.ts';
 import { loadAuth } from './runtime/auth.ts';

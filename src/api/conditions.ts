@@ -27,7 +27,7 @@ export const CONDITIONS = {
   Available: {
     kinds: 'EtcdCluster',
     presence: 'always',
-    meaning: 'A linearizable read succeeds on a quorum, and clients have what they need to connect.',
+    meaning: 'A linearizable read succeeds on a quorum. The first time clients have what they need to connect, too.',
   },
   MembersHealthy: {
     kinds: 'EtcdCluster',

@@ -126,6 +126,12 @@ describe('effectiveSpec', () => {
       /sets itself/,
     ],
     [
+      'seconds of a toleration that nothing ends',
+      { pods: { tolerations: [{ key: 'a', operator: 'Exists', tolerationSeconds: 60 }] } },
+      'spec.pods.tolerations[0]',
+      /tolerationSeconds needs effect NoExecute/,
+    ],
+    [
       'an endless affinity',
       { pods: { affinity: { nodeAffinity: { x: 'y'.repeat(40_000) } } } },
       'spec.pods.affinity',

@@ -71,21 +71,35 @@ const spreadConstraint = z.object({
 });
 
 const TOLERATION_SAYS = 'a toleration with operator Exists has no value, and one without a key needs operator Exists';
+const SECONDS_SAY = 'tolerationSeconds needs effect NoExecute';
 const toleration = z
   .object({
     key: labelKey().optional().describe('Taint; every taint if absent.'),
     operator: z.enum(['Exists', 'Equal']).optional().describe('Equal if absent.'),
     value: labelValue().optional().describe('For Equal.'),
     effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional().describe('Every effect if absent.'),
-    tolerationSeconds: z.int().min(0).max(2_147_483_647).optional().describe('For NoExecute; for ever if absent.'),
+    tolerationSeconds: z
+      .int()
+      .min(0)
+      .max(2_147_483_647)
+      .optional()
+      .describe('Only with NoExecute; for ever if absent.'),
   })
   .refine((t) => (t.operator === 'Exists' ? (t.value ?? '') === '' : (t.key ?? '') !== ''), TOLERATION_SAYS)
+  .refine((t) => t.tolerationSeconds === undefined || t.effect === 'NoExecute', SECONDS_SAY)
   .meta(
-    rules({
-      rule: "has(self.operator) && self.operator == 'Exists' ? !has(self.value) || self.value == '' : has(self.key) && self.key != ''",
-      message: TOLERATION_SAYS,
-      reason: 'FieldValueInvalid',
-    }),
+    rules(
+      {
+        rule: "has(self.operator) && self.operator == 'Exists' ? !has(self.value) || self.value == '' : has(self.key) && self.key != ''",
+        message: TOLERATION_SAYS,
+        reason: 'FieldValueInvalid',
+      },
+      {
+        rule: "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
+        message: SECONDS_SAY,
+        reason: 'FieldValueInvalid',
+      },
+    ),
   );
 
 export const pods = z

@@ -13,7 +13,7 @@ const r = (on: string, when: string, remedy = ''): ReasonDoc => ({ on, when, rem
 
 const GOOD = {
   Ready: r('Ready', 'The spec is applied and every member serves.'),
-  QuorumServes: r('Available', 'A linearizable read succeeds, and the client certificates are issued.'),
+  QuorumServes: r('Available', 'A linearizable read succeeds.'),
   AllServe: r('MembersHealthy', 'Every member serves.'),
   Issued: r('TLSReady', 'Every certificate is valid.'),
   Current: r('VersionCurrent', 'Nothing is known against the version.'),
@@ -21,14 +21,14 @@ const GOOD = {
 
 const PROGRESS = {
   Bootstrapping: r(
-    'Ready, Reconciling, Available, MembersHealthy, Event',
+    'Ready, Reconciling, Stalled, Available, MembersHealthy, Event',
     'Members start for the first time.',
-    'Wait; the message says what for.',
+    'Wait; the message says what for. Stalled after two minutes: look at the pods that it names.',
   ),
   Sealing: r(
-    'Ready, Reconciling, Event',
+    'Ready, Reconciling, Stalled, Event',
     'Members have started; their files are being sealed against starting empty.',
-    'Wait.',
+    'Wait. Stalled after two minutes: look at the pods, and the way from the operator to their port 2379.',
   ),
   DataAdopted: r(
     'Ready, Reconciling, Event',
@@ -42,7 +42,7 @@ const PROGRESS = {
   ),
   CertificatesPending: r(
     'Available, Ready and Reconciling (EtcdBackup)',
-    'A client certificate is not there yet.',
+    'A client certificate is not there yet; a cluster waits for it only the first time.',
     'Wait.',
   ),
   Pending: r('TLSReady', 'Certificates are not issued yet.', 'Wait.'),
@@ -50,9 +50,9 @@ const PROGRESS = {
 
 const MEMBERS = {
   MemberUnhealthy: r(
-    'Ready, Reconciling',
+    'Ready, Reconciling, Stalled',
     'A member does not serve; the others do.',
-    'Wait; if it lasts, look at the pod that the message names.',
+    'Wait. Stalled after two minutes: look at the pod that the message names.',
   ),
   MemberDown: r('MembersHealthy', 'Members do not answer.', 'Look at the pods that the message names.'),
   MemberCrashing: r(
@@ -77,8 +77,8 @@ const MEMBERS = {
   ),
   CannotVerify: r(
     'Ready, Stalled, Available, MembersHealthy',
-    'The operator has no valid certificate of its own, so it cannot ask the members whether they serve.',
-    'Restore the authority that the message names; members and clients do not depend on the operator.',
+    'The operator has no valid certificate of its own, or no readable record of who the members are, so it cannot ask them whether they serve.',
+    'Restore the authority, or the record, that the message names; members and clients do not depend on the operator.',
   ),
   AlarmRaised: r(
     'Ready, Stalled',
@@ -98,15 +98,15 @@ const MEMBERS = {
   ),
   PodsRefused: r(
     'Ready, Stalled',
-    'The API server refuses the pods of the members or of a backup Job (quota, Pod Security, a policy).',
-    'Change the policy or the quota, or spec.pods.resources.',
+    'The API server refuses the pods of the members or of a backup Job (quota, Pod Security, a policy, a PriorityClass that is missing).',
+    'Do what the message says: change the policy or the quota, or spec.pods.',
   ),
 };
 
 const SPEC = {
   InvalidSpec: r(
     'Ready, Stalled',
-    'The spec asks for a combination that cannot work.',
+    'The spec asks for a combination that cannot work; a formed cluster goes on as it was formed.',
     'Correct the field that the message names.',
   ),
   UnsupportedChange: r(
@@ -122,7 +122,7 @@ const SPEC = {
   Advised: r('VersionCurrent', 'The version has a known fault that an upgrade mends.', 'Plan the upgrade.'),
   Invalid: r(
     'Ready, Stalled',
-    'The API server refuses an object that the operator makes.',
+    'The API server refuses an object that the operator makes, or drops a field of it.',
     'Read the message: often a value under spec.pods or spec.service.',
   ),
   ReconcileFailed: r(
@@ -131,10 +131,25 @@ const SPEC = {
     'Look at the object that the message points to, and report it with the log of the operator.',
   ),
   Refused: r('Ready, Stalled', 'The operator lacks a permission.', 'Apply the roles of the chart again.'),
+  QuotaExceeded: r(
+    'Ready, Stalled',
+    'A ResourceQuota or a LimitRange of the namespace stands against an object of the cluster.',
+    'Raise it, or ask for less.',
+  ),
+  AdmissionDenied: r(
+    'Ready, Stalled',
+    'An admission webhook, policy or plugin refuses an object of the cluster.',
+    'Change it, or exempt the objects of the cluster.',
+  ),
   NameConflict: r(
     'Ready, Stalled',
     'An object of a name that the cluster needs exists and is not its own.',
-    'Rename or delete that object, or give the cluster another name.',
+    'Rename or delete that object, or give the cluster another name. What does not depend on it goes on.',
+  ),
+  Deleting: r(
+    'Ready, Reconciling, Available, MembersHealthy',
+    'The cluster is being deleted; the message names what keeps it.',
+    'Wait; a claim goes when no pod uses it, a finalizer when its owner takes it off.',
   ),
 };
 
@@ -179,8 +194,13 @@ const TLS = {
   ),
   AuthorityUnreadable: r(
     'Ready, Stalled, TLSReady',
-    'The Secret of a certificate authority cannot be read.',
-    'Correct it, or delete it to have one issued.',
+    'The Secret of a certificate authority cannot be read, or its key is not that of the certificate.',
+    'Do what the message says: restore the Secret, or delete it where nothing is signed with it yet.',
+  ),
+  AuthorityExpired: r(
+    'Ready, Stalled, TLSReady',
+    'A certificate authority has expired, and with it all it has signed.',
+    'This version cannot renew one: restore the cluster from a backup into a new one.',
   ),
   CertificateInvalid: r('TLSReady', 'A certificate is not usable; it is issued again.', 'Wait.'),
 };

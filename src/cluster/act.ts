@@ -17,8 +17,8 @@ import {
 } from '../runtime/resources.ts';
 import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
-import { repair } from './drift.ts';
-import { foreignness } from './foreign.ts';
+import { absence, repair } from './drift.ts';
+import { foreignness, isLeftOver } from './foreign.ts';
 import { claimIdentity, decodeIdentity, encodeIdentity, type Identity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
@@ -193,7 +193,8 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   }
   const { kind: _kind, apiVersion: _version, ...wanted } = desired;
   const claim = resource.kind === 'PersistentVolumeClaim';
-  const patch = repair(claim ? { metadata: desired.metadata } : wanted, c.live, closed) as Partial<KubeObject>;
+  const aim = claim ? { metadata: desired.metadata } : wanted;
+  const patch = repair(aim, c.live, closed) as Partial<KubeObject>;
   // The UID makes the server refuse the patch if the object was replaced since it was judged to be ours.
   const { uid, resourceVersion } = c.live.metadata;
   // The marks of a claim say whose data it holds: never replaced by what an older look suggested.
@@ -201,12 +202,22 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   const guarded = { ...patch, metadata: { ...patch.metadata, ...guard } };
   const ref = { namespace: desired.metadata.namespace as string, name: desired.metadata.name };
   try {
-    deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal }));
+    checkKept(c, aim, deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal })));
   } catch (e) {
     // Gone in the meantime: the next pass makes it anew.
     if (!(e instanceof KubeError && e.code === 'NotFound')) throw e;
     deps.own.forget(resource, ref);
   }
+}
+
+/** The API server drops a field that it does not know without a word, however often it is written. */
+function checkKept({ child }: ChildState, aim: object, mended: KubeObject): void {
+  const path = absence(aim, mended);
+  if (path === undefined) return;
+  const { kind, metadata } = child.desired;
+  // The one part of the spec that is taken unseen.
+  const asked = path.replace(/^spec\.template\.spec\.affinity/, 'spec.pods.affinity');
+  throw new KubeError('Invalid', `the API server keeps nothing of ${asked} in the ${kind} ${metadata.name}`);
 }
 
 const nudgeKubelets = (deps: ActorDeps, nudges: readonly Nudge[], signal: AbortSignal): Promise<void> =>
@@ -255,15 +266,8 @@ async function deleteStalePod(deps: ActorDeps, cluster: EtcdCluster, pod: Pod, s
     liveRecord(deps, cluster, signal),
   ]);
   if (record?.phase !== 'Forming' || live === undefined || live.metadata.uid !== pod.metadata.uid) return;
-  const owner = live.metadata.ownerReferences?.find((r) => r.controller === true);
-  const genesis = live.metadata.annotations?.[ANNOTATIONS.genesis];
-  // Without an owner, and yet of a genesis, is what a StatefulSet that was just replaced has left for the next one.
-  const own = owner === undefined ? genesis !== undefined : isSetOf(cluster, owner);
-  if (own && genesis !== record.genesis) await remove(deps, pods, live, signal);
+  if (isLeftOver(cluster, live, record.genesis)) await remove(deps, pods, live, signal);
 }
-
-const isSetOf = (cluster: EtcdCluster, { kind, name }: { kind: string; name: string }): boolean =>
-  kind === 'StatefulSet' && name === childNames(cluster.metadata.name).statefulSet;
 
 /** Claim and record are read live: what is marked or formed meanwhile stays. */
 async function deleteReplaceableClaim(deps: ActorDeps, cluster: EtcdCluster, claim: KubeObject, signal: AbortSignal) {

@@ -4,25 +4,32 @@ import { isDeepStrictEqual } from 'node:util';
 import { memoized } from '../runtime/memo.ts';
 import type { Secret } from '../runtime/resources.ts';
 import { inspect } from '../tls/inspect.ts';
-import { leafProblem } from '../tls/verify.ts';
+import { authorityProblem, leafProblem } from '../tls/verify.ts';
 import type { AuthorityState, SecretState } from './observed.ts';
 import { type LeafNeed, type SecretNeed, secretText } from './render/certificates.ts';
 
-type AuthorityFacts = Pick<AuthorityState, 'fingerprint' | 'problem'>;
+type AuthorityFacts = Pick<AuthorityState, 'fingerprint' | 'notAfter' | 'problem'>;
 
-const authorityFacts = memoized((secret: Secret): AuthorityFacts => {
+const authorityFacts = memoized((secret: Secret) => {
+  const [cert = '', key] = ['tls.crt', 'tls.key'].map((k) => secretText(secret, k));
+  const problem = key === undefined ? 'tls.key is missing' : authorityProblem({ cert, key });
   try {
-    const facts = inspect(secretText(secret, 'tls.crt') ?? '');
-    if (!facts.isAuthority) return { fingerprint: undefined, problem: 'the certificate is not an authority' };
-    if (secretText(secret, 'tls.key') === undefined) return { fingerprint: undefined, problem: 'tls.key is missing' };
-    return { fingerprint: facts.fingerprint, problem: undefined };
-  } catch (e) {
-    return { fingerprint: undefined, problem: e instanceof Error ? e.message : String(e) };
+    const { fingerprint, notBefore, notAfter } = inspect(cert);
+    return { fingerprint, notBefore, notAfter, problem };
+  } catch {
+    return { fingerprint: undefined, notBefore: undefined, notAfter: undefined, problem };
   }
 });
 
-export const certificateFacts = (secret: Secret | undefined): AuthorityFacts =>
-  secret === undefined ? { fingerprint: undefined, problem: 'missing' } : authorityFacts(secret);
+/** What the Secret of an authority holds, and why nothing can be signed with it. */
+export function judgeAuthority(secret: Secret | undefined, now: Date): AuthorityFacts {
+  if (secret === undefined) return { fingerprint: undefined, notAfter: undefined, problem: 'missing' };
+  const { fingerprint, notBefore, notAfter, problem } = authorityFacts(secret);
+  const early =
+    notBefore !== undefined && now < notBefore ? `it is not valid before ${notBefore.toISOString()}` : undefined;
+  const late = notAfter !== undefined && now > notAfter ? `it expired at ${notAfter.toISOString()}` : undefined;
+  return { fingerprint, notAfter, problem: problem ?? early ?? late };
+}
 
 function secretProblem(
   secret: Secret | undefined,

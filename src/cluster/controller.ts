@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The EtcdCluster controller: observe, plan, act, and say in status what was seen.
-import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
+import type { EtcdCluster } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
-import { LABELS, memberHost } from '../api/names.ts';
+import { FINALIZERS, memberHost } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import type { ClientPool } from '../etcd/pool.ts';
@@ -10,42 +10,29 @@ import type { KubeClient } from '../runtime/client.ts';
 import { isNamespaceGoing, KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
 import type { KubeObject } from '../runtime/json.ts';
-import {
-  type Key,
-  type Manager,
-  type Outcome,
-  type ReconcileContext,
-  source,
-  statusOnly,
-  type WatchedStore,
-} from '../runtime/manager.ts';
-import {
-  configMaps,
-  networkPolicies,
-  type Pod,
-  persistentVolumeClaims,
-  podDisruptionBudgets,
-  pods,
-  type Resource,
-  services,
-  statefulSets,
-} from '../runtime/resources.ts';
+import type { Key, Manager, Outcome, ReconcileContext, WatchedStore } from '../runtime/manager.ts';
+import type { Pod } from '../runtime/resources.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
-import { isLasting, REFUSALS } from './failures.ts';
+import { isLasting, isRefused } from './failures.ts';
+import { deletingStatus, failedStatus, invalidStatus, unseenStatus } from './heldstatus.ts';
 import type { Identity } from './identity.ts';
-import { type ObserverDeps, observe, withEtcd } from './observe.ts';
+import { formedWith, type Meant, type ObserverDeps, observe, withEtcd } from './observe.ts';
 import type { ClusterStores } from './observechildren.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
-import { type Plan, plan, planObjects } from './plan.ts';
+import { objectStep, plan, worstFirst } from './plan.ts';
+import { refusalOf } from './refusals.ts';
+import { RefusedPods } from './refusedpods.ts';
 import { authoritySecretName } from './render/certificates.ts';
 import { isWell } from './rules/health.ts';
-import type { Finding } from './rules/rule.ts';
+import type { Finding, Step } from './rules/rule.ts';
 import { SecretReader } from './secrets.ts';
-import { type BackupStatus, deriveStatus, failedStatus, invalidStatus, unseenStatus } from './status.ts';
+import { standingSpec } from './standing.ts';
+import { type BackupStatus, deriveStatus } from './status.ts';
 import { StatusWriter } from './statuswriter.ts';
+import { watchAll } from './watches.ts';
 
 export interface ClusterControllerDeps {
   readonly manager: Manager;
@@ -78,9 +65,6 @@ const GOING_MS = 5_000;
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;
 
-/** Selects every object that we make, in all watched namespaces. */
-export const CHILD_SELECTOR = `${LABELS.cluster},app.kubernetes.io/managed-by=quorate`;
-
 export class ClusterController {
   readonly #deps: ClusterControllerDeps;
   readonly #stores: ClusterStores;
@@ -96,43 +80,17 @@ export class ClusterController {
     this.#deps = deps;
     this.#secrets = new SecretReader(deps.client);
     this.#statuses = new StatusWriter(deps.client);
-    const { manager } = deps;
-    const follow = <T extends KubeObject>(resource: Resource<T>, store: WatchedStore<T>): WatchedStore<T> => {
-      store.onChange((change) => this.#own.shown(resource, change));
-      return store;
-    };
-    const watch = <T extends KubeObject>(resource: Resource<T>) =>
-      follow(resource, manager.watch(resource, { labelSelector: CHILD_SELECTOR }));
-    const children = {
-      configMaps: watch(configMaps),
-      services: watch(services),
-      claims: watch(persistentVolumeClaims),
-      statefulSets: watch(statefulSets),
-      budgets: watch(podDisruptionBudgets),
-      networkPolicies: watch(networkPolicies),
-    };
-    follow(etcdClusters, deps.clusters);
-    follow(pods, deps.pods);
-    this.#stores = { ...children, pods: deps.pods };
+    const { stores, sources } = watchAll(deps, this.#own);
+    this.#stores = stores;
     this.#observer = {
       ...deps,
       stores: this.#stores,
       secrets: this.#secrets,
       own: this.#own,
       remembered: this.#remembered,
+      refusedPods: new RefusedPods(deps.client),
     };
-    const owner = (o: KubeObject): Key[] => [keyOf(o, o.metadata.labels?.[LABELS.cluster] ?? '')];
-    const sources = [
-      source(deps.clusters, (c) => [keyOf(c, c.metadata.name)]),
-      source(deps.pods, owner),
-      source(children.configMaps, owner),
-      source(children.services, owner),
-      source(children.claims, owner),
-      source(children.statefulSets, owner, statusOnly),
-      source(children.budgets, owner, statusOnly),
-      source(children.networkPolicies, owner),
-    ];
-    manager.controller({
+    deps.manager.controller({
       name: 'cluster',
       workers: 16,
       resyncMs: 300_000,
@@ -156,50 +114,66 @@ export class ClusterController {
       return undefined;
     }
     const cluster = this.#statuses.newest(known);
-    if (cluster.metadata.deletionTimestamp !== undefined) {
-      return finishDeletion(this.#deps.client, cluster, ctx.signal);
-    }
-    const spec = effectiveSpec(cluster);
-    if (!spec.ok) {
-      await this.#statuses.write(cluster, (c) => invalidStatus(c, spec, new Date()), ctx.signal);
-      return { requeueAfterMs: STEADY_MS };
-    }
+    if (cluster.metadata.deletionTimestamp !== undefined) return this.#finish(cluster, ctx);
     if (finalizerDue(cluster)) {
       this.#own.note(etcdClusters, await updateFinalizer(this.#deps.client, cluster, ctx.signal));
       return { requeueAfterMs: 0 };
     }
     try {
-      return await this.#converge(cluster, spec.spec, ctx);
+      const meant = await this.#meant(cluster, ctx);
+      return meant === undefined ? { requeueAfterMs: STEADY_MS } : await this.#converge(cluster, meant, ctx);
     } catch (e) {
       await this.#confess(cluster, e, ctx);
       throw e;
     }
   }
 
-  async #converge(cluster: EtcdCluster, spec: EffectiveCluster, ctx: ReconcileContext): Promise<Outcome> {
+  /** One pass of the deletion; what keeps the cluster is told. */
+  async #finish(cluster: EtcdCluster, ctx: ReconcileContext): Promise<Outcome> {
+    const outcome = await finishDeletion(this.#deps.client, cluster, ctx.signal);
+    const others = (cluster.metadata.finalizers ?? []).filter((f) => f !== FINALIZERS.claims);
+    const waitsFor = outcome?.waitsFor ?? (others.length > 0 ? `the finalizers ${others.join(', ')}` : undefined);
+    if (waitsFor !== undefined)
+      await this.#statuses.write(cluster, (c) => deletingStatus(c, waitsFor, new Date()), ctx.signal);
+    return outcome;
+  }
+
+  /** The spec; where it cannot be meant, that is told, and a formed cluster goes on as it was formed. */
+  async #meant(cluster: EtcdCluster, ctx: ReconcileContext): Promise<Meant | undefined> {
+    const made = effectiveSpec(cluster);
+    if (made.ok) return { spec: made.spec, specFailure: undefined };
+    const formation = await formedWith(this.#observer, cluster, ctx.signal);
+    const spec = formation && standingSpec(cluster, formation);
+    if (spec !== undefined) return { spec, specFailure: made };
+    await this.#statuses.write(cluster, (c) => invalidStatus(c, made, new Date()), ctx.signal);
+    return undefined;
+  }
+
+  async #converge(cluster: EtcdCluster, meant: Meant, ctx: ReconcileContext): Promise<Outcome> {
     const deps = this.#observer;
     const done = new Map<string, number>();
-    for (let step = 0; step < MAX_STEPS; step += 1) {
+    for (let count = 0; count < MAX_STEPS; count += 1) {
       ctx.step = undefined;
       const began = performance.now();
-      let observed = await observe(deps, cluster, spec, ctx.signal);
-      let planned = planObjects(observed);
-      if (planned.step === undefined) {
+      let observed = await observe(deps, cluster, meant, ctx.signal);
+      let step = objectStep(observed);
+      if (step === undefined) {
         observed = await withEtcd(deps, observed, ctx.signal);
-        planned = plan(observed);
+        const planned = plan(observed);
+        if (planned.step === undefined) return this.#settle(observed, planned.findings, performance.now() - began, ctx);
+        step = planned.step;
       }
-      if (planned.step === undefined) return this.#settle(observed, planned, performance.now() - began, ctx);
-      const { action, reason, message, event } = planned.step;
+      const { action, reason, message, event } = step;
       const again = (done.get(message) ?? 0) + 1;
       done.set(message, again);
-      if (again > MAX_REPEATS) return this.#fruitless(observed, planned, ctx);
+      if (again > MAX_REPEATS) return this.#fruitless(observed, step, ctx);
       ctx.log.info({ step: action, reason }, message);
       ctx.step = action;
       try {
-        await act(deps, observed, planned.step, ctx.signal);
+        await act(deps, observed, step, ctx.signal);
       } catch (e) {
         if (isNamespaceGoing(e)) return { requeueAfterMs: STEADY_MS, gatherMs: GOING_MS };
-        await this.#report(await withEtcd(deps, observed, ctx.signal).catch(() => observed), planned, e, ctx);
+        await this.#report(observed, step, e, ctx);
         throw e;
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
@@ -207,11 +181,11 @@ export class ClusterController {
     throw new Error(`no plan settled within ${MAX_STEPS} steps`);
   }
 
-  async #settle(o: Observed, planned: Plan, tookMs: number, ctx: ReconcileContext): Promise<Outcome> {
+  async #settle(o: Observed, findings: readonly Finding[], tookMs: number, ctx: ReconcileContext): Promise<Outcome> {
     const forming = o.identity !== undefined && o.identity.phase !== 'Formed';
-    const news = planned.findings.some((f) => f.kind !== 'progress');
+    const news = findings.some((f) => f.kind !== 'progress');
     if (!forming || news || performance.now() - this.#statuses.writtenAt(o.cluster) > SAY_MS) {
-      await this.#say(o, planned, ctx);
+      await this.#say(o, findings, ctx);
     }
     // A look that took long says that the machine is busy: looking more often would only take from the members' share.
     if (forming) {
@@ -232,10 +206,10 @@ export class ClusterController {
   }
 
   /** Somebody changes it back at once, as an admission policy does. The members are looked at all the same. */
-  async #fruitless(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<Outcome> {
+  async #fruitless(o: Observed, step: Step, ctx: ReconcileContext): Promise<Outcome> {
     const seen = await withEtcd(this.#observer, o, ctx.signal);
-    const message = `${planned.step?.message}: done, and undone at once by somebody, such as an admission policy`;
-    await this.#say(seen, { step: undefined, findings: [{ kind: 'blocked', reason: 'Undone', message }] }, ctx);
+    const message = `${step.message}: done, and undone at once by somebody, such as an admission policy`;
+    await this.#say(seen, [{ kind: 'blocked', reason: 'Undone', message }, ...plan(seen).findings], ctx);
     return { requeueAfterMs: STEADY_MS };
   }
 
@@ -251,19 +225,24 @@ export class ClusterController {
   }
 
   /** A write that was refused, or goes on failing, is a finding like any other; the step is tried again with back-off. */
-  async #report(o: Observed, planned: Plan, error: unknown, ctx: ReconcileContext): Promise<void> {
+  async #report(o: Observed, step: Step, error: unknown, ctx: ReconcileContext): Promise<void> {
     if (!(error instanceof KubeError) || error.code === 'Fenced') return;
-    if (!(error.code in REFUSALS) && !isLasting(error, failingMs(ctx))) return;
-    const message = `${planned.step?.message ?? ''}: ${error.message}`;
-    const finding: Finding = { kind: 'blocked', reason: REFUSALS[error.code] ?? 'ReconcileFailed', message };
+    const refused = isRefused(error);
+    if (!refused && !isLasting(error, failingMs(ctx))) return;
+    // The members are looked at all the same; if not even that can be done, the next try tells.
+    const seen = await withEtcd(this.#observer, o, ctx.signal).catch(() => undefined);
+    if (seen === undefined) return;
+    const why = `${step.message}: ${error.message}`;
     this.#told.add(error);
-    await this.#say(o, { step: undefined, findings: [finding, ...planned.findings] }, ctx);
+    const finding: Finding = refused
+      ? refusal(error, why)
+      : { kind: 'blocked', reason: 'ReconcileFailed', message: why };
+    await this.#say(seen, [finding, ...plan(seen).findings], ctx);
   }
 
-  async #say(o: Observed, planned: Plan, ctx: ReconcileContext): Promise<void> {
-    const unseen: Finding[] =
-      ctx.refused === undefined ? [] : [{ kind: 'blocked', reason: 'Refused', message: ctx.refused }];
-    const findings = [...unseen, ...planned.findings];
+  async #say(o: Observed, told: readonly Finding[], ctx: ReconcileContext): Promise<void> {
+    const unseen = ctx.refused === undefined ? [] : [refusal({ code: 'Forbidden', message: ctx.refused }, ctx.refused)];
+    const findings = worstFirst([...unseen, ...told]);
     const before = readyOf(this.#statuses.newest(o.cluster));
     const derive = (cluster: EtcdCluster) =>
       deriveStatus({ ...o, cluster }, findings, this.#deps.backupStatus(cluster));
@@ -292,10 +271,13 @@ export class ClusterController {
 
 const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
 
+function refusal(error: Pick<KubeError, 'code' | 'message'>, what: string): Finding {
+  const { reason, remedy } = refusalOf(error);
+  return { kind: 'blocked', reason, message: `${what}; ${remedy}` };
+}
+
 const failingMs = ({ failingSince }: ReconcileContext): number | undefined =>
   failingSince === undefined ? undefined : performance.now() - failingSince;
 
 const ageMs = ({ metadata }: KubeObject, now: Date): number =>
   now.getTime() - Date.parse(metadata.creationTimestamp ?? '');
-
-const keyOf = (o: KubeObject, name: string): Key => ({ namespace: o.metadata.namespace as string, name });

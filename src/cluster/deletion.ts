@@ -4,6 +4,7 @@ import type { EtcdCluster } from '../api/cluster.ts';
 import { childNames, FINALIZERS, LABELS } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
+import type { KubeObject } from '../runtime/json.ts';
 import {
   configMaps,
   type PersistentVolumeClaim,
@@ -69,12 +70,18 @@ async function recordedGenesis(client: KubeClient, cluster: EtcdCluster, signal:
   }
 }
 
+const list = (what: string, objects: readonly KubeObject[]): string =>
+  `${what} ${objects
+    .map((o) => o.metadata.name)
+    .toSorted()
+    .join(', ')}`;
+
 /** One pass of the deletion; `undefined` when nothing is left to do. Everything is read live. */
 export async function finishDeletion(
   client: KubeClient,
   cached: EtcdCluster,
   signal: AbortSignal,
-): Promise<{ requeueAfterMs: number } | undefined> {
+): Promise<{ requeueAfterMs: number; waitsFor: string } | undefined> {
   // A cache may show the end of an earlier cluster of this name while another lives: the claims are the living one's.
   const ref = { namespace: cached.metadata.namespace as string, name: cached.metadata.name };
   const cluster = await client.find(etcdClusters, ref, { signal });
@@ -97,7 +104,7 @@ export async function finishDeletion(
         { signal },
       );
     }
-    return { requeueAfterMs: LOOK_AGAIN_MS };
+    return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: `the StatefulSet ${name}` };
   }
   const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
   const left = await client.list(
@@ -105,7 +112,7 @@ export async function finishDeletion(
     { namespace, labelSelector: `${labelSelector},app.kubernetes.io/component=member` },
     { signal },
   );
-  if (left.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS };
+  if (left.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: list('the pods', left) };
   const genesis = await recordedGenesis(client, cluster, signal);
   const labelled = await client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
   const claims = doomed(labelled, cluster, genesis);
@@ -115,7 +122,7 @@ export async function finishDeletion(
     });
   }
   // Gone, not only leaving: the next cluster of this name would take them for data to bring back.
-  if (claims.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS };
+  if (claims.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: list('the claims', claims) };
   await setFinalizer(client, cluster, false, signal);
   return undefined;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables for drift detection and repair.
 import { describe, expect, it } from 'vitest';
-import { drift, repair } from './drift.ts';
+import { absence, drift, repair } from './drift.ts';
 
 const closed = ['spec.selector', 'data', 'spec.ingress.**'];
 
@@ -103,4 +103,23 @@ describe('drift', () => {
       if (patch !== undefined) expect(repair(desired, live, closed)).toEqual(patch);
     });
   }
+});
+
+describe('what is not there at all', () => {
+  const affinity = { nodeAffinity: { prefered: [{ weight: 1 }] } };
+  it.each<[string, unknown, unknown, string | undefined]>([
+    [
+      'a misspelt key that the server dropped',
+      { spec: { affinity } },
+      { spec: { affinity: { nodeAffinity: {} } } },
+      'spec.affinity.nodeAffinity.prefered',
+    ],
+    ['with all that was beside it', { spec: { affinity } }, { spec: {} }, 'spec.affinity'],
+    ['a key in an item of a list', [{ a: 1, b: 2 }], [{ a: 1 }], '[0].b'],
+    ['a value that somebody changed is there', { a: 1 }, { a: 2 }, undefined],
+    ['nothing is missed where nothing is wanted', { a: {}, b: [], c: false, d: { start: 0 } }, {}, undefined],
+    ['what others added is not ours to judge', { a: 1 }, { a: 1, b: 2 }, undefined],
+  ])('%s', (_sentence, desired, live, found) => {
+    expect(absence(desired, live)).toBe(found);
+  });
 });

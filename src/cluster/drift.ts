@@ -62,6 +62,20 @@ export function drift(desired: unknown, live: unknown, closed: Closed = [], path
   return !isObject(desired) && sameLeaf(path, desired, live) ? undefined : path;
 }
 
+/** Path of the first thing that we want and that is not there at all, in any form. */
+export function absence(desired: unknown, live: unknown, path = ''): string | undefined {
+  if (isEmpty(desired)) return undefined;
+  if (live === undefined || live === null) return path;
+  const list = Array.isArray(desired);
+  if (!list && !isObject(desired)) return undefined;
+  for (const [key, value] of Object.entries(desired)) {
+    const at = list ? `[${key}]` : path === '' ? key : `.${key}`;
+    const found = absence(value, (live as Record<string, unknown>)[key], `${path}${at}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /**
  * JSON merge patch from live to desired: only what differs, lists whole, foreign keys of closed maps removed. Fields
  * that we do not ask for stay as they are.

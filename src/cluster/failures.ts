@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides whether status tells that a pass fails, or whether it will probably pass by itself.
-import { KubeError, type KubeErrorCode } from '../runtime/errors.ts';
+import { KubeError } from '../runtime/errors.ts';
 
-/** What the API server will not do, however often it is asked; told at once with what was tried. */
-export const REFUSALS: Partial<Record<KubeErrorCode, string>> = { Forbidden: 'Refused', Invalid: 'Invalid' };
+/** The API server will not do it, however often it is asked: told at once with what was tried. */
+export const isRefused = ({ code }: KubeError): boolean => code === 'Forbidden' || code === 'Invalid';
 
 /** An API server that restarts is back by then, and nobody should be called for it. */
 const LASTING_MS = 15_000;

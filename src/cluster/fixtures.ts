@@ -8,6 +8,7 @@ import { formationOf } from './formation.ts';
 import type { Identity } from './identity.ts';
 import type { ChildState, MemberView, Observed, SecretState } from './observed.ts';
 import { plan } from './plan.ts';
+import { childLabels } from './render/children.ts';
 import { renderMemberFiles } from './render/memberfile.ts';
 import { renderClaims, renderStatefulSet } from './render/statefulset.ts';
 
@@ -80,6 +81,7 @@ export const pod = (i: number, genesis = identity.genesis, proof = ''): Pod => (
     name: `orders-${i}`,
     namespace: 'shop',
     uid: `p${i}`,
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'orders', uid: 's1', controller: true }],
     annotations: { [ANNOTATIONS.genesis]: genesis, [ANNOTATIONS.file]: `${proof.slice(-16)}@${now.getTime()}` },
   },
   status: { podIP: `198.18.64.${i}` },
@@ -114,9 +116,11 @@ export function observed(over: Partial<Observed> = {}): Observed {
     now,
     cluster,
     spec,
-    config: { metadata: { name: 'orders-config', resourceVersion: '7' } },
+    specFailure: undefined,
+    config: { metadata: { name: 'orders-config', resourceVersion: '7', labels: childLabels(cluster, undefined) } },
     configForeign: undefined,
     identity: id,
+    known: id,
     identityProblem: undefined,
     recovered: undefined,
     files,
@@ -127,6 +131,7 @@ export function observed(over: Partial<Observed> = {}): Observed {
         foreign: undefined,
         fingerprint: 'P',
         cert: 'x',
+        notAfter: undefined,
         problem: undefined,
       },
       {
@@ -135,6 +140,7 @@ export function observed(over: Partial<Observed> = {}): Observed {
         foreign: undefined,
         fingerprint: 'C',
         cert: 'x',
+        notAfter: undefined,
         problem: undefined,
       },
     ],
@@ -184,6 +190,14 @@ export const broken: SecretState = {
   problem: 'missing',
   notAfter: undefined,
 };
+
+/** A Secret of a name that the cluster needs, made by somebody else. */
+export const stray = (name: string): SecretState => ({
+  ...broken,
+  need: { ...broken.need, name },
+  secret: { metadata: { name } },
+  foreign: 'stranger',
+});
 
 export const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolumeClaim => ({
   metadata: {

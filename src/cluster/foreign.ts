@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells our objects from others by their owner.
 import type { EtcdCluster } from '../api/cluster.ts';
-import { LABELS } from '../api/names.ts';
-import type { KubeObject } from '../runtime/json.ts';
+import { ANNOTATIONS, childNames, LABELS } from '../api/names.ts';
+import type { KubeObject, OwnerReference } from '../runtime/json.ts';
 import type { Foreign } from './observed.ts';
 
 /** Ours are the objects that this very EtcdCluster controls; a name alone proves nothing. */
@@ -16,3 +16,26 @@ export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
 /** Labelled as an object of a cluster of this name. */
 export const isOf = (cluster: EtcdCluster, o: KubeObject): boolean =>
   o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
+
+const controllerOf = (o: KubeObject): OwnerReference | undefined =>
+  o.metadata.ownerReferences?.find((r) => r.controller === true);
+
+/** Made by the cluster's StatefulSet, of whatever UID: another one of its name has taken it over, or will. */
+export function isOfSet(cluster: EtcdCluster, pod: KubeObject): boolean {
+  const owner = controllerOf(pod);
+  return owner?.kind === 'StatefulSet' && owner.name === childNames(cluster.metadata.name).statefulSet;
+}
+
+/** Of another formation. What a StatefulSet that was just replaced has left for the next one tells it by its genesis. */
+export function isLeftOver(cluster: EtcdCluster, pod: KubeObject, genesis: string): boolean {
+  const other = pod.metadata.annotations?.[ANNOTATIONS.genesis];
+  return other !== genesis && (other === undefined ? isOfSet(cluster, pod) : isMember(cluster, pod));
+}
+
+/** A pod of the cluster's StatefulSet, or one that it is about to take over. A label alone makes no member. */
+export const isMember = (cluster: EtcdCluster, pod: KubeObject): boolean =>
+  isOf(cluster, pod) &&
+  pod.metadata.labels?.['app.kubernetes.io/component'] === 'member' &&
+  pod.metadata.name.startsWith(`${cluster.metadata.name}-`) &&
+  /^\d+$/.test(pod.metadata.name.slice(cluster.metadata.name.length + 1)) &&
+  (controllerOf(pod) === undefined || isOfSet(cluster, pod));

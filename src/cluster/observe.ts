@@ -5,34 +5,27 @@ import { childNames, LABELS } from '../api/names.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import { memoized } from '../runtime/memo.ts';
-import {
-  type ConfigMap,
-  configMaps,
-  type Event,
-  events,
-  type Pod,
-  persistentVolumeClaims,
-  pods as podResource,
-  type Secret,
-} from '../runtime/resources.ts';
-import { certificateFacts, judgeSecret } from './certificates.ts';
-import { foreignness, isOf } from './foreign.ts';
-import { formationOf } from './formation.ts';
+import { configMaps, persistentVolumeClaims, pods as podResource, type Secret } from '../runtime/resources.ts';
+import { judgeAuthority, judgeSecret } from './certificates.ts';
+import { foreignness, isMember, isOf } from './foreign.ts';
+import { type Formation, formationOf } from './formation.ts';
 import { decodeIdentity, type Identity, IdentityError, recoverIdentity } from './identity.ts';
 import { type ChildrenDeps, readChildren, readObsolete } from './observechildren.ts';
-import type { AuthorityState, ChildState, Observed, SecretState } from './observed.ts';
+import type { AuthorityState, Observed, SecretState } from './observed.ts';
 import { observeEtcd } from './probe.ts';
+import type { RefusedPods } from './refusedpods.ts';
 import { authoritySecretName, certificateNeeds, type Side, secretText } from './render/certificates.ts';
-import { renderMemberFiles } from './render/memberfile.ts';
+import { type MemberFiles, renderMemberFiles } from './render/memberfile.ts';
 
 export interface ObserverDeps extends ChildrenDeps {
   readonly etcd: ClientPool;
+  readonly refusedPods: RefusedPods;
   /** Last good record of each cluster by UID: puts an edited or deleted ConfigMap back exactly. */
   readonly remembered: Map<string, Identity>;
 }
 
-/** A missing pod is worth a question to the API only when its StatefulSet had this long to make it. */
-const POD_DUE_MS = 2_000;
+/** A spec, and why the one that the user wrote cannot be meant, if so. */
+export type Meant = Pick<Observed, 'spec' | 'specFailure'>;
 
 /**
  * The world without etcd: enough for every rule that makes or mends objects, and not slowed by members that do not
@@ -41,9 +34,10 @@ const POD_DUE_MS = 2_000;
 export async function observe(
   deps: ObserverDeps,
   cluster: EtcdCluster,
-  spec: EffectiveCluster,
+  meant: Meant,
   signal: AbortSignal,
 ): Promise<Observed> {
+  const { spec } = meant;
   const namespace = cluster.metadata.namespace as string;
   const now = new Date();
   const record = await readRecord(deps, cluster, spec, signal);
@@ -51,9 +45,10 @@ export async function observe(
   const claims = deps.own.current(persistentVolumeClaims, deps.stores.claims.list(namespace).filter(mine));
   const pods = deps.own
     .current(podResource, deps.stores.pods.list(namespace).filter(mine))
-    .filter((p) => p.metadata.labels?.['app.kubernetes.io/component'] === 'member');
-  const base = { now, cluster, spec, claims, pods, ...record };
-  const { identity, files } = record;
+    .filter((p) => isMember(cluster, p));
+  const known = record.identity ?? knownFrom(record, cluster);
+  const files = known === undefined ? undefined : filesOf(known, namespace);
+  const base = { now, cluster, ...meant, claims, pods, ...record, known, files };
   const silent = { read: false, clusterId: undefined, members: undefined, error: undefined };
   const nothing = {
     authorities: [],
@@ -63,22 +58,22 @@ export async function observe(
     members: [],
     podsRefused: undefined,
   };
-  if (identity === undefined || files === undefined) return { ...base, ...nothing, quorum: silent };
-  const children = await readChildren(deps, { cluster, spec, identity }, signal);
-  const authorities = await inTurn(['peer', 'client'] as const, (side) => readAuthority(deps, cluster, side, signal));
-  const needs = certificateNeeds(cluster, spec, identity, files);
+  if (known === undefined || files === undefined) return { ...base, ...nothing, quorum: silent };
+  const children = await readChildren(deps, { cluster, spec, identity: known }, signal);
+  const authorities = await inTurn(['peer', 'client'] as const, (side) => readAuthority(deps, base, side, signal));
+  const needs = certificateNeeds(cluster, spec, known, files);
   const secrets = await inTurn(needs, (n) => readSecret(deps, { cluster, authorities, now }, n, signal));
-  const obsolete = await readObsolete(deps, cluster, { identity, children, secrets }, signal);
+  const obsolete = await readObsolete(deps, cluster, { identity: known, children, secrets }, signal);
   return { ...base, ...nothing, authorities, secrets, children, obsolete, quorum: silent };
 }
 
 /** Adds what the members themselves say, and why pods are missing. */
 export async function withEtcd(deps: ObserverDeps, o: Observed, signal: AbortSignal): Promise<Observed> {
-  const { cluster, identity, files, pods, secrets } = o;
-  if (identity === undefined || files === undefined) return o;
+  const { cluster, known, files, pods, secrets } = o;
+  if (known === undefined || files === undefined) return o;
   const [etcd, podsRefused] = await Promise.all([
-    observeEtcd(deps.etcd, { cluster, identity, files, pods, secrets }, signal),
-    whyNoPods(deps, o, identity.members.length, signal),
+    observeEtcd(deps.etcd, { cluster, identity: known, files, pods, secrets }, signal),
+    deps.refusedPods.why(o, known.members.length, signal),
   ]);
   return { ...o, ...etcd, podsRefused, now: new Date() };
 }
@@ -90,20 +85,37 @@ async function inTurn<T, R>(list: readonly T[], ask: (item: T) => Promise<R>): P
   return answers;
 }
 
-type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered' | 'files'>;
+type RecordView = Pick<Observed, 'config' | 'configForeign' | 'identity' | 'identityProblem' | 'recovered'>;
 
-const recordOf = memoized((config: ConfigMap) => {
-  const identity = decodeIdentity(config);
-  return { identity, files: renderMemberFiles(identity, config.metadata.namespace as string) };
-});
+const recordOf = memoized(decodeIdentity);
 
-/** The cache may be behind: before anything is decided on a missing record, the ConfigMap and the claims are read live. */
-async function readRecord(
+const rendered = new WeakMap<Identity, MemberFiles>();
+
+function filesOf(identity: Identity, namespace: string): MemberFiles {
+  const files = rendered.get(identity) ?? renderMemberFiles(identity, namespace);
+  rendered.set(identity, files);
+  return files;
+}
+
+/** What memory or the claims say of a record that cannot be read, if it is the data that status names. */
+function knownFrom({ recovered }: RecordView, { status }: EtcdCluster): Identity | undefined {
+  const identity = recovered?.kind === 'identity' ? recovered.identity : undefined;
+  return identity !== undefined && identity.genesis === status?.genesis ? identity : undefined;
+}
+
+/** What the members were formed with, by the record or what is remembered of it; undefined while nothing is formed. */
+export async function formedWith(
   deps: ObserverDeps,
   cluster: EtcdCluster,
-  spec: EffectiveCluster,
   signal: AbortSignal,
-): Promise<RecordView> {
+): Promise<Formation | undefined> {
+  const { identity } = await readConfig(deps, cluster, signal);
+  const known = identity ?? deps.remembered.get(cluster.metadata.uid as string);
+  return known?.phase === 'Formed' ? known.formation : undefined;
+}
+
+/** The ConfigMap of the record; live where the cache may be behind. */
+async function readConfig(deps: ObserverDeps, cluster: EtcdCluster, signal: AbortSignal) {
   const ref = { namespace: cluster.metadata.namespace as string, name: childNames(cluster.metadata.name).config };
   const uid = cluster.metadata.uid as string;
   // A process that has not seen this record yet may hold an old one: a watch can be silent without being noticed.
@@ -116,31 +128,39 @@ async function readRecord(
   let identityProblem: string | undefined;
   if (config !== undefined && configForeign === undefined) {
     try {
-      const { identity, files } = recordOf(config);
+      const identity = recordOf(config);
       deps.remembered.set(uid, identity);
-      return { config, configForeign, identity, identityProblem, recovered: undefined, files };
+      return { config, configForeign, identity, identityProblem };
     } catch (e) {
       if (!(e instanceof IdentityError)) throw e;
       identityProblem = e.message;
     }
   }
-  const unknown = { config, configForeign, identity: undefined, identityProblem, files: undefined };
-  const remembered = deps.remembered.get(uid);
+  return { config, configForeign, identity: undefined, identityProblem };
+}
+
+/** Before anything is decided on a missing record, the claims are read live. */
+async function readRecord(
+  deps: ObserverDeps,
+  cluster: EtcdCluster,
+  spec: EffectiveCluster,
+  signal: AbortSignal,
+): Promise<RecordView> {
+  const record = await readConfig(deps, cluster, signal);
+  if (record.identity !== undefined) return { ...record, recovered: undefined };
+  const remembered = deps.remembered.get(cluster.metadata.uid as string);
   if (remembered !== undefined) {
-    return { ...unknown, recovered: { kind: 'identity', from: 'memory', identity: remembered } };
+    return { ...record, recovered: { kind: 'identity', from: 'memory', identity: remembered } };
   }
+  const namespace = cluster.metadata.namespace as string;
   const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
-  const claims = await deps.client.list(
-    persistentVolumeClaims,
-    { namespace: ref.namespace, labelSelector },
-    { signal },
-  );
-  return { ...unknown, recovered: recoverIdentity(cluster.metadata.name, claims, formationOf(spec)) };
+  const claims = await deps.client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
+  return { ...record, recovered: recoverIdentity(cluster.metadata.name, claims, formationOf(spec)) };
 }
 
 async function readAuthority(
   deps: ObserverDeps,
-  cluster: EtcdCluster,
+  { cluster, now }: { cluster: EtcdCluster; now: Date },
   side: Side,
   signal: AbortSignal,
 ): Promise<AuthorityState> {
@@ -150,7 +170,7 @@ async function readAuthority(
   // It is about to go, or somebody has to take it away: what is remembered would hide that.
   if (foreign !== undefined) deps.secrets.forget(cluster.metadata.namespace as string, name);
   const cert = secret === undefined ? undefined : secretText(secret, 'tls.crt');
-  return { side, secret, foreign, cert, ...certificateFacts(secret) };
+  return { side, secret, foreign, cert, ...judgeAuthority(secret, now) };
 }
 
 async function readSecret(
@@ -165,32 +185,4 @@ async function readSecret(
   if (foreign !== undefined) deps.secrets.forget(cluster.metadata.namespace as string, need.name);
   const authority = authorities.find((a) => a.side === need.side)?.cert;
   return { need, secret, foreign, ...judgeSecret(secret, need, authority, now) };
-}
-
-const lastSeen = (e: Event): number =>
-  Date.parse(
-    e.series?.lastObservedTime ?? e.deprecatedLastTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp ?? '',
-  );
-
-/** The StatefulSet controller tells only in Events why it cannot create a pod (quota, Pod Security, a webhook). */
-async function whyNoPods(
-  deps: ObserverDeps,
-  world: { cluster: EtcdCluster; pods: readonly Pod[]; children: readonly ChildState[]; now: Date },
-  wanted: number,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const { cluster, pods, children, now } = world;
-  const set = children.find((c) => c.child.resource.kind === 'StatefulSet')?.live;
-  const age = now.getTime() - Date.parse(set?.metadata.creationTimestamp ?? now.toISOString());
-  if (set === undefined || pods.length >= wanted || age < POD_DUE_MS) return undefined;
-  const fieldSelector = `regarding.kind=StatefulSet,regarding.name=${set.metadata.name},reason=FailedCreate`;
-  const found = await deps.client.list(events, { namespace: cluster.metadata.namespace, fieldSelector }, { signal });
-  const since = Math.max(...pods.map((p) => Date.parse(p.metadata.creationTimestamp ?? '')), 0);
-  // A pod that was made after the refusal shows that the cause is gone.
-  const fresh = found
-    .filter((e) => e.regarding?.uid === set.metadata.uid && lastSeen(e) > since)
-    // Not refused, only too early: a claim on its way out is followed by another one.
-    .filter((e) => !/pvc \S+ is being deleted/.test(e.note ?? ''))
-    .toSorted((a, b) => lastSeen(a) - lastSeen(b));
-  return fresh.at(-1)?.note;
 }

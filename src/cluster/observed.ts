@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reconcile knows of one cluster; everything that the planner may look at.
-import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
+import type { EffectiveCluster, EffectiveSpecFailure, EtcdCluster } from '../api/cluster.ts';
 import type { Member, MemberStatus } from '../etcd/types.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import type { ConfigMap, PersistentVolumeClaim, Pod, Resource, Secret } from '../runtime/resources.ts';
@@ -26,6 +26,8 @@ export interface AuthorityState {
   /** SHA-256 fingerprint of the certificate; undefined when absent or unreadable. */
   readonly fingerprint: string | undefined;
   readonly cert: string | undefined;
+  readonly notAfter: Date | undefined;
+  /** Why nothing can be signed with it; undefined when it is as it should be. */
   readonly problem: string | undefined;
 }
 
@@ -47,7 +49,7 @@ export interface MemberView {
   /** What the certificate that it serves says of its file, which is mounted with it. Asked for only between seal and formation. */
   readonly provenFile: string | undefined;
   readonly status: MemberStatus | undefined;
-  /** Why it could not be asked, in the words of the client. */
+  /** Why it could not be asked; the same trouble is the same text. */
   readonly error: string | undefined;
 }
 
@@ -70,9 +72,14 @@ export interface Observed {
   readonly now: Date;
   readonly cluster: EtcdCluster;
   readonly spec: EffectiveCluster;
+  /** Why the spec cannot be meant; `spec` is then what a formed cluster goes on with. */
+  readonly specFailure: EffectiveSpecFailure | undefined;
   readonly config: ConfigMap | undefined;
   readonly configForeign: Foreign;
+  /** The record: what is done follows it alone. */
   readonly identity: Identity | undefined;
+  /** The record or, while it cannot be read, what else is known of the very data that status names: only to look and to tell. */
+  readonly known: Identity | undefined;
   readonly identityProblem: string | undefined;
   /** What the claims ask for; read live, and only while there is no usable record. */
   readonly recovered: Recovered | undefined;

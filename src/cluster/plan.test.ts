@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is done next, and what is said when nothing is.
 import { describe, expect, it } from 'vitest';
-import { broken, down, expected, members, observed, outcome, type Row, spec } from './fixtures.ts';
+import type { EtcdCluster } from '../api/cluster.ts';
+import { broken, cluster, down, expected, members, observed, outcome, type Row, spec, stray } from './fixtures.ts';
+import { plan } from './plan.ts';
+
+/** No read has succeeded for a minute, and nobody answers. */
+const lost = {
+  cluster: {
+    ...cluster,
+    status: { conditions: [{ type: 'Available', status: 'False', lastTransitionTime: '2026-11-23T09:59:00Z' }] },
+  } as unknown as EtcdCluster,
+  members: members(down(0), down(1), down(2)),
+  quorum: { read: false, clusterId: undefined, members: undefined, error: 'x' },
+};
+const paused = { ...spec, paused: true };
 
 const rows: Row[] = [
   { sentence: 'a healthy cluster needs nothing', seen: observed() },
@@ -44,10 +57,50 @@ const rows: Row[] = [
     finding: 'Paused',
     kind: 'paused',
   },
+  {
+    sentence: 'paused with something to do, a lost quorum is told all the same, and before it',
+    seen: observed({ ...lost, secrets: [broken], spec: paused }),
+    finding: 'QuorumLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a lost quorum is told before a foreign object and a lost authority',
+    seen: observed({
+      ...lost,
+      secrets: [stray('orders-client-app')],
+      authorities: observed().authorities.map((a) => ({ ...a, secret: undefined, fingerprint: undefined })),
+    }),
+    finding: 'QuorumLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'lost data is told before a foreign object',
+    seen: observed({
+      secrets: [stray('orders-client-app')],
+      members: members(down(1, '{"error":"cannot fetch cluster info from peer urls: x"}')),
+    }),
+    finding: 'MemberDataLost',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a spec that cannot be meant is told, and what is missing is put back all the same',
+    seen: observed({ secrets: [broken], specFailure: { ok: false, field: 'spec.version', message: 'is too old' } }),
+    action: 'WriteSecrets',
+    finding: 'InvalidSpec',
+    kind: 'blocked',
+  },
 ];
 
 describe('plan', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+
+  it('goes on past a foreign client Secret, and tells of it beside what it does and what is down', () => {
+    const { step, findings } = plan(
+      observed({ secrets: [stray('orders-client-app'), broken], members: members(down(1)) }),
+    );
+    expect(step).toMatchObject({ action: 'WriteSecrets', secrets: [broken] });
+    expect(findings.map((f) => f.reason)).toEqual(['NameConflict', 'MemberUnhealthy']);
   });
 });

@@ -5,8 +5,10 @@ import { authorityRule, certificateRule } from './rules/certificates.ts';
 import { childrenRule, missingPodRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
+import { recordRule } from './rules/record.ts';
 import type { Finding, Rule, Step } from './rules/rule.ts';
 import { nudgeRule, sealRule, stalePodRule } from './rules/seal.ts';
+import { specRule } from './rules/spec.ts';
 import { unsupportedRule } from './rules/unsupported.ts';
 import { formingVersionRule, versionRule } from './rules/version.ts';
 
@@ -17,6 +19,7 @@ import { formingVersionRule, versionRule } from './rules/version.ts';
 const OBJECT_RULES: readonly Rule[] = [
   identityRule,
   reformRule,
+  recordRule,
   authorityRule,
   certificateRule,
   childrenRule,
@@ -25,15 +28,13 @@ const OBJECT_RULES: readonly Rule[] = [
   stalePodRule,
   nudgeRule,
 ];
-// An edit that has to wait never hides that members are down.
-const MEMBER_RULES: readonly Rule[] = [
-  missingPodRule,
-  formingVersionRule,
-  sealRule,
-  healthRule,
-  versionRule,
-  unsupportedRule,
-];
+const MEMBER_RULES: readonly Rule[] = [missingPodRule, formingVersionRule, sealRule];
+
+/** These only tell, and are asked whatever the rules before them do or wait for. */
+const LOOKS: readonly Rule[] = [healthRule, specRule, versionRule, unsupportedRule];
+
+/** What cannot wait for anything else that somebody has to see to, the gravest first. */
+const GRAVEST = ['QuorumLost', 'AlarmRaised', 'ClaimLost', 'MemberDataLost'];
 
 export interface Plan {
   readonly step: Step | undefined;
@@ -42,24 +43,25 @@ export interface Plan {
 }
 
 /** Pure. The first rule with a step wins; what the rules before it found is kept, so that nothing is hidden. */
-export const plan = (o: Observed): Plan => apply([...OBJECT_RULES, ...MEMBER_RULES], o);
+export function plan(o: Observed): Plan {
+  const { step, findings } = apply([...OBJECT_RULES, ...MEMBER_RULES], o);
+  const told = [...findings, ...LOOKS.flatMap((rule) => rule(o)?.finding ?? [])];
+  if (step === undefined || !o.spec.paused) return { step, findings: worstFirst(told) };
+  return { step: undefined, findings: worstFirst([pausedFinding(step), ...told]) };
+}
 
-/** What is to be done with objects alone; its findings are not the whole truth. */
-export const planObjects = (o: Observed): Plan => apply(OBJECT_RULES, o);
+/** What is to be done with objects alone. */
+export const objectStep = (o: Observed): Step | undefined => (o.spec.paused ? undefined : apply(OBJECT_RULES, o).step);
 
 function apply(rules: readonly Rule[], o: Observed): Plan {
   const findings: Finding[] = [];
   for (const rule of rules) {
-    const ruling = rule(o);
-    if (ruling === undefined) continue;
-    if (ruling.finding !== undefined) findings.push(ruling.finding);
-    if (ruling.step !== undefined && o.spec.paused) {
-      return { step: undefined, findings: order([pausedFinding(ruling.step), ...findings]) };
-    }
-    if (ruling.step !== undefined) return { step: ruling.step, findings: order(findings) };
-    if (ruling.stop === true) break;
+    const { step, finding, stop } = rule(o) ?? {};
+    if (finding !== undefined) findings.push(finding);
+    if (step !== undefined) return { step, findings };
+    if (stop === true) break;
   }
-  return { step: undefined, findings: order(findings) };
+  return { step: undefined, findings };
 }
 
 const pausedFinding = (pending: Step): Finding => ({
@@ -68,5 +70,11 @@ const pausedFinding = (pending: Step): Finding => ({
   message: `spec.paused is true; waiting to do: ${pending.message}`,
 });
 
-const order = (findings: readonly Finding[]): Finding[] =>
-  [...findings].toSorted((a, b) => Number(b.kind === 'blocked') - Number(a.kind === 'blocked'));
+/** Blocked before paused before progress. */
+function rank({ kind, reason }: Finding): number {
+  const place = GRAVEST.indexOf(reason);
+  if (kind === 'blocked') return place === -1 ? GRAVEST.length : place;
+  return GRAVEST.length + (kind === 'paused' ? 1 : 2);
+}
+
+export const worstFirst = (findings: readonly Finding[]): Finding[] => findings.toSorted((a, b) => rank(a) - rank(b));

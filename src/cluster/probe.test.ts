@@ -2,12 +2,31 @@
 // Who is asked for the quorum, and what a bad certificate of ours does to a pass.
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
+import { EtcdError } from '../etcd/errors.ts';
 import { ClientPool } from '../etcd/pool.ts';
 import type { MemberStatus } from '../etcd/types.ts';
 import type { Secret } from '../runtime/resources.ts';
 import type { Identity } from './identity.ts';
 import type { SecretState } from './observed.ts';
 import { firstAnswer, likeliest, observeEtcd } from './probe.ts';
+
+/** One member at an address, to be asked with this Secret of the operator. */
+function subject(data: Record<string, string>) {
+  const secret: Secret = { metadata: { name: 'orders-tls-operator' }, data };
+  const need = { name: 'orders-tls-operator', side: 'client' as const, leaves: [], extra: {} };
+  const notAfter = new Date('2126-11-23T10:00:00Z');
+  const state: SecretState = { need, secret, foreign: undefined, problem: undefined, notAfter };
+  return {
+    cluster: { metadata: { name: 'orders', namespace: 'shop' } } as EtcdCluster,
+    identity: {
+      phase: 'Formed',
+      members: [{ name: 'orders-0', incarnation: '00000000', sealed: true }],
+    } as unknown as Identity,
+    files: { files: {}, proofs: {} },
+    pods: [{ metadata: { name: 'orders-0', namespace: 'shop' }, status: { podIP: '127.0.0.1' } }],
+    secrets: [state],
+  };
+}
 
 const member = (memberId: string, leaderId: string, term: number) =>
   ({ memberId, leaderId, raftTerm: BigInt(term) }) as MemberStatus;
@@ -54,27 +73,28 @@ describe('the quorum', () => {
   });
 });
 
+describe('a member that hangs', () => {
+  it('reads the same at every look', async () => {
+    const hangs = async () => {
+      throw EtcdError.from(
+        new Error(`4 DEADLINE_EXCEEDED: Deadline exceeded after ${Math.random()}s`),
+        'orders-0: status',
+      );
+    };
+    const pool = { get: () => ({ status: hangs }) } as unknown as ClientPool;
+    const text = Buffer.from('x').toString('base64');
+    const data = { 'ca.crt': text, 'tls.crt': text, 'tls.key': text };
+    const seen = await observeEtcd(pool, subject(data), new AbortController().signal);
+    expect(seen.members.map((m) => m.error)).toEqual(['it does not answer']);
+  });
+});
+
 describe('a certificate of ours that nobody can read', () => {
   it('is told of each member, and does not end the pass', async () => {
     const pool = new ClientPool();
     const text = Buffer.from('no certificate').toString('base64');
-    const secret: Secret = {
-      metadata: { name: 'orders-tls-operator' },
-      data: { 'ca.crt': text, 'tls.crt': text, 'tls.key': text },
-    };
-    const need = { name: 'orders-tls-operator', side: 'client' as const, leaves: [], extra: {} };
-    const state: SecretState = { need, secret, foreign: undefined, problem: undefined, notAfter: undefined };
-    const subject = {
-      cluster: { metadata: { name: 'orders', namespace: 'shop' } } as EtcdCluster,
-      identity: {
-        phase: 'Formed',
-        members: [{ name: 'orders-0', incarnation: '00000000', sealed: true }],
-      } as unknown as Identity,
-      files: { files: {}, proofs: {} },
-      pods: [{ metadata: { name: 'orders-0', namespace: 'shop' }, status: { podIP: '127.0.0.1' } }],
-      secrets: [state],
-    };
-    const seen = await observeEtcd(pool, subject, new AbortController().signal);
+    const data = { 'ca.crt': text, 'tls.crt': text, 'tls.key': text };
+    const seen = await observeEtcd(pool, subject(data), new AbortController().signal);
     pool.close();
     expect(seen.quorum.read).toBe(false);
     expect(seen.members.map((m) => [m.status, m.error])).toEqual([[undefined, expect.stringMatching(/./)]]);

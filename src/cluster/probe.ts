@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { childNames, memberHost } from '../api/names.ts';
+import { EtcdError } from '../etcd/errors.ts';
 import { probe, servedCertificate } from '../etcd/handshake.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { CallOptions, ClientTls, Endpoint, MemberStatus } from '../etcd/types.ts';
@@ -102,7 +103,11 @@ async function askStatus(pool: ClientPool, endpoint: Endpoint, tls: ClientTls, o
   }
 }
 
-const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));
+/** Reaches conditions, so the same trouble has to read the same. */
+function messageOf(e: unknown): string {
+  if (e instanceof EtcdError) return e.says;
+  return e instanceof Error ? e.message : String(e);
+}
 
 /** What the certificate on the client port says of the member's file; undefined while the member does not serve. */
 async function served(name: string, endpoint: Endpoint, tls: ClientTls, o: { signal: AbortSignal; timeoutMs: number }) {

@@ -1,101 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tables for the status: what is seen of a cluster, and what its status says of it.
+// Tables for the status: what is seen of a cluster, and which figures its status gives.
 import { describe, expect, it } from 'vitest';
-import type { EffectiveCluster, EtcdCluster, EtcdClusterStatus } from '../api/cluster.ts';
-import { effectiveSpec } from '../api/effective.ts';
-import type { MemberStatus } from '../etcd/types.ts';
-import { conditionsProblem } from '../runtime/conditions.ts';
-import { formationOf } from './formation.ts';
-import { drawIdentity } from './identity.ts';
-import type { MemberView, Observed, SecretState } from './observed.ts';
-import type { Finding } from './rules/rule.ts';
-import { deriveStatus, failedStatus, invalidStatus } from './status.ts';
+import type { Observed } from './observed.ts';
+import { deriveStatus } from './status.ts';
+import {
+  away,
+  before,
+  cluster,
+  earlier,
+  identity,
+  last,
+  MIB,
+  observed,
+  serving,
+  silent,
+  specFailure,
+  unreadable,
+} from './statusfixtures.ts';
 
-const MIB = 2 ** 20;
-const now = new Date('2026-11-23T10:00:00.789Z');
-const earlier = '2026-11-22T08:00:00Z';
-
-const cluster: EtcdCluster = {
-  metadata: { name: 'orders', namespace: 'shop', uid: 'u1', generation: 4 },
-  spec: { replicas: 3, version: '3.6.16', storage: { size: '1Gi' }, tls: { clientCertificates: [{ name: 'app' }] } },
-};
-
-function specOf(object: EtcdCluster): EffectiveCluster {
-  const made = effectiveSpec(object);
-  if (!made.ok) throw new Error(made.message);
-  return made.spec;
-}
-
-const spec = specOf(cluster);
-const identity = { ...drawIdentity('orders', formationOf(spec)), phase: 'Formed' as const };
-
-const serving = (i: number, over: Partial<MemberStatus> = {}): MemberView => ({
-  name: `orders-${i}`,
-  pod: { metadata: { name: `orders-${i}` } },
-  started: true,
-  provenFile: undefined,
-  error: undefined,
-  status: {
-    clusterId: 'c1',
-    memberId: `m${i}`,
-    leaderId: 'm1',
-    raftTerm: 2n,
-    raftIndex: 9n,
-    raftAppliedIndex: 9n,
-    revision: 5n,
-    version: '3.6.16',
-    dbSize: 40 * MIB,
-    dbSizeInUse: 10 * MIB,
-    isLearner: false,
-    errors: [],
-    ...over,
-  },
-});
-const silent = (i: number): MemberView => ({ ...serving(i), started: false, status: undefined, error: 'refused' });
-
-const issued = (name: string, over: Partial<SecretState> = {}, client?: string): SecretState => ({
-  need: { name, side: 'client', leaves: [], extra: {}, ...(client === undefined ? {} : { client }) },
-  secret: { metadata: { name } },
-  foreign: undefined,
-  problem: undefined,
-  notAfter: new Date('2027-02-20T10:00:00.500Z'),
-  ...over,
-});
-
-function observed(over: Partial<Observed> = {}): Observed {
-  return {
-    now,
-    cluster,
-    spec,
-    config: undefined,
-    configForeign: undefined,
-    identity,
-    identityProblem: undefined,
-    recovered: undefined,
-    files: undefined,
-    authorities: [],
-    secrets: [issued('orders-tls-server'), issued('orders-client-app', {}, 'app')],
-    children: [],
-    obsolete: [],
-    claims: [],
-    pods: [],
-    podsRefused: undefined,
-    members: [0, 1, 2].map((i) => serving(i)),
-    quorum: { read: true, clusterId: 'c1', members: undefined, error: undefined },
-    ...over,
-  };
-}
-
-const before = (status: Partial<EtcdClusterStatus>): Partial<Observed> => ({
-  cluster: { ...cluster, status: status as EtcdClusterStatus },
-});
 const known = (over: object) => ({ name: 'orders-0', id: 'm0', role: 'Follower' as const, healthy: true, ...over });
 
-const away: Partial<Observed> = {
-  members: [serving(0), silent(1), silent(2)],
-  quorum: { read: false, clusterId: undefined, members: undefined, error: 'no leader' },
-};
-const quorumLost: Finding = { kind: 'blocked', reason: 'QuorumLost', message: 'bring them back' };
+const held = (side: 'peer' | 'client'): Observed['authorities'][number] => ({
+  side,
+  secret: undefined,
+  foreign: undefined,
+  fingerprint: undefined,
+  cert: undefined,
+  notAfter: new Date('2036-11-20T10:00:00.500Z'),
+  problem: undefined,
+});
 
 const fields: [string, Partial<Observed>, object][] = [
   [
@@ -168,6 +101,31 @@ const fields: [string, Partial<Observed>, object][] = [
     },
   ],
   [
+    'so is that of the authorities',
+    { secrets: [], authorities: [held('peer'), held('client')] },
+    {
+      certificates: [
+        { name: 'orders-ca-client', notAfter: '2036-11-20T10:00:00Z' },
+        { name: 'orders-ca-peer', notAfter: '2036-11-20T10:00:00Z' },
+      ],
+    },
+  ],
+  [
+    'a formed cluster that nobody can tell the members of keeps what was said last',
+    { ...before(last), ...unreadable, known: undefined },
+    { ...last, observedGeneration: 4 },
+  ],
+  [
+    'one whose record cannot be read is told by what is remembered of it',
+    { ...before({ ...last, membersSummary: '1/3', endpoints: [] }), ...unreadable, known: identity },
+    { membersSummary: '3/3', leader: 'orders-1', endpoints: [0, 1, 2].map((i) => `https://orders-${i}.shop.svc:2379`) },
+  ],
+  [
+    'backups stay as they were said to be while the spec cannot be meant',
+    { ...before({ backup: { lastSuccessfulBackup: 'b' } }), specFailure },
+    { backup: { lastSuccessfulBackup: 'b' } },
+  ],
+  [
     'a cluster id that cannot be asked stays',
     { ...away, ...before({ clusterId: 'c1' }) },
     { clusterId: 'c1', membersSummary: '1/3' },
@@ -188,143 +146,10 @@ describe('status', () => {
     const over = { ...before({ members: [known({ healthySince: earlier })] }), members: [silent(0)] };
     expect(deriveStatus(observed(over), [], undefined).members?.[0]).not.toHaveProperty('healthySince');
   });
-});
-
-type Row = [sentence: string, over: Partial<Observed>, findings: Finding[], want: Record<string, string | undefined>];
-
-/** Type → `status reason`; undefined: the type is absent. */
-const rows: Row[] = [
-  [
-    'all is well',
-    {},
-    [],
-    {
-      Ready: 'True Ready',
-      Available: 'True QuorumServes',
-      MembersHealthy: 'True AllServe',
-      TLSReady: 'True Issued',
-      VersionCurrent: 'True Current',
-      Reconciling: undefined,
-      Stalled: undefined,
-      QuorumLost: undefined,
-      UpdatePending: undefined,
-      Paused: undefined,
-    },
-  ],
-  [
-    'a lost quorum has a condition of its own, and nothing is available',
-    away,
-    [quorumLost],
-    {
-      Ready: 'False QuorumLost',
-      Stalled: 'True QuorumLost',
-      QuorumLost: 'True QuorumLost',
-      Available: 'False QuorumLost',
-      MembersHealthy: 'False MemberDown',
-    },
-  ],
-  [
-    'a quorum that is away for a moment is progress, and not called lost',
-    away,
-    [{ ...quorumLost, kind: 'progress' }],
-    { Reconciling: 'True QuorumLost', Stalled: undefined, QuorumLost: undefined, Available: 'False QuorumLost' },
-  ],
-  [
-    'a version that is advised against is not current',
-    { identity: { ...identity, formation: { ...identity.formation, version: '3.6.11' } } },
-    [],
-    { Ready: 'True Ready', VersionCurrent: 'False Advised' },
-  ],
-  ['without certificates TLS is not ready', { secrets: [] }, [], { TLSReady: 'False Pending' }],
-  [
-    'a certificate that cannot be used is named',
-    { secrets: [issued('orders-tls-server', { problem: 'expired' })] },
-    [],
-    { TLSReady: 'False CertificateInvalid' },
-  ],
-  [
-    'a lost authority counts more than its leaves',
-    { secrets: [issued('orders-tls-server', { problem: 'expired' })] },
-    [{ kind: 'blocked', reason: 'AuthorityLost', message: 'gone' }],
-    { TLSReady: 'False AuthorityLost', Ready: 'False AuthorityLost' },
-  ],
-  [
-    'a client without its Secret cannot use the cluster',
-    { secrets: [issued('orders-client-app', { secret: undefined, problem: 'missing' }, 'app')] },
-    [],
-    { Available: 'False CertificatesPending' },
-  ],
-  [
-    'a cluster that is not formed is not available, whatever its members say',
-    { identity: { ...identity, phase: 'Forming' } },
-    [{ kind: 'progress', reason: 'Sealing', message: 'waiting' }],
-    { Available: 'False Bootstrapping', MembersHealthy: 'False Bootstrapping', Reconciling: 'True Sealing' },
-  ],
-  [
-    'an edit that is not built yet is pending',
-    {},
-    [{ kind: 'blocked', reason: 'UnsupportedChange', message: 'spec.replicas' }],
-    { UpdatePending: 'True UnsupportedChange', Available: 'True QuorumServes', Ready: 'False UnsupportedChange' },
-  ],
-  [
-    'a pause is told, and a pause with nothing to do is ready',
-    { spec: { ...spec, paused: true } },
-    [],
-    { Paused: 'True Paused', Ready: 'True Ready' },
-  ],
-];
-
-const saidOf = (status: EtcdClusterStatus, type: string): string | undefined => {
-  const found = status.conditions.find((c) => c.type === type);
-  return found && `${found.status} ${found.reason}`;
-};
-
-describe('conditions', () => {
-  it.each(rows)('%s', (_sentence, over, findings, want) => {
-    const status = deriveStatus(observed(over), findings, undefined);
-    expect(Object.fromEntries(Object.keys(want).map((type) => [type, saidOf(status, type)]))).toEqual(want);
-    expect(conditionsProblem({ ...cluster, status })).toBeUndefined();
-  });
-
-  it('what is down is named with its reason, and what is wrong with a certificate too', () => {
-    const over = { ...away, secrets: [issued('orders-tls-server', { problem: 'expired' })] };
-    const { conditions } = deriveStatus(observed(over), [], undefined);
-    const message = (type: string) => conditions.find((c) => c.type === type)?.message;
-    expect(message('MembersHealthy')).toBe('orders-1: refused; orders-2: refused');
-    expect(message('TLSReady')).toBe('orders-tls-server: expired');
-  });
-
-  it('a transition time is that of the last change of status', () => {
-    const old = { type: 'Available', reason: 'x', message: 'x', observedGeneration: 3, lastTransitionTime: earlier };
-    const at = (status: 'True' | 'False') =>
-      deriveStatus(observed(before({ conditions: [{ ...old, status }] })), [], undefined).conditions.find(
-        (c) => c.type === 'Available',
-      )?.lastTransitionTime;
-    expect([at('True'), at('False')]).toEqual([earlier, '2026-11-23T10:00:00Z']);
-  });
-
-  it.each([
-    ['a spec that cannot be meant', 'InvalidSpec', invalidStatus],
-    ['a cluster that cannot be looked at', 'ReconcileFailed', failedStatus],
-  ])(
-    '%s blocks; members stay as they were seen, and nobody claims that they still serve',
-    (_sentence, reason, make) => {
-      const earlierStatus = deriveStatus(observed(), [], undefined);
-      const failure = { ok: false as const, field: 'spec.x', message: 'is wrong' };
-      const status = make({ ...cluster, status: earlierStatus }, failure, now);
-      expect(['Ready', 'Stalled', 'Available'].map((type) => saidOf(status, type))).toEqual([
-        `False ${reason}`,
-        `True ${reason}`,
-        `Unknown ${reason}`,
-      ]);
-      expect(status.members).toEqual(earlierStatus.members);
-      expect(conditionsProblem({ ...cluster, status })).toBeUndefined();
-    },
-  );
 
   it('names the genesis of a formed cluster for as long as the cluster exists, record or not', () => {
     const earlierStatus = deriveStatus(observed(), [], undefined);
-    const lost = observed({ identity: undefined, cluster: { ...cluster, status: earlierStatus } });
+    const lost = observed({ ...unreadable, known: undefined, cluster: { ...cluster, status: earlierStatus } });
     const status = deriveStatus(lost, [], undefined);
     expect(status.genesis).toBe(earlierStatus.genesis);
     expect(status.genesis).toBeDefined();

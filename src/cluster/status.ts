@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Derives the status of a cluster from what was observed and found. Pure; the one place where its conditions are made.
-import type { EffectiveSpecFailure, EtcdCluster, EtcdClusterStatus, MemberRecord } from '../api/cluster.ts';
+// Derives the status of a cluster from what was observed and found. Pure.
+import type { EtcdClusterStatus, MemberRecord } from '../api/cluster.ts';
 import { LABELS } from '../api/names.ts';
 import { versionAdvice } from '../api/versions.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { seconds } from '../runtime/time.ts';
 import type { MemberView, Observed } from './observed.ts';
-import { endpointsOf } from './render/certificates.ts';
-import { blindness, isWell, whyDown } from './rules/health.ts';
+import { authoritySecretName, endpointsOf } from './render/certificates.ts';
+import { allWhys, blindness, isWell } from './rules/health.ts';
 import type { Finding } from './rules/rule.ts';
 
 type Draft = Omit<Condition, 'lastTransitionTime'>;
@@ -26,6 +26,20 @@ export function deriveStatus(
   backup: BackupStatus | undefined,
 ): EtcdClusterStatus {
   const previous = o.cluster.status;
+  return {
+    ...(isLost(o) ? previous : figures(o)),
+    observedGeneration: o.cluster.metadata.generation ?? 0,
+    conditions: conditions(o, findings, backup),
+    clientSecrets: clientSecrets(o),
+    backup: backup?.status ?? (o.specFailure === undefined ? undefined : previous?.backup),
+  };
+}
+
+/** It was formed, and nobody can say of which members: what was said last stays. */
+const isLost = (o: Observed): boolean => o.known === undefined && o.cluster.status?.genesis !== undefined;
+
+function figures(o: Observed) {
+  const previous = o.cluster.status;
   const members = o.members.map((m) =>
     memberRecord(
       m,
@@ -35,17 +49,15 @@ export function deriveStatus(
   );
   const leader = members.find((m) => m.role === 'Leader')?.name;
   const size = Math.max(0, ...o.members.map((m) => m.status?.dbSize ?? 0));
-  const formed = o.identity?.phase === 'Formed';
+  const formed = o.known?.phase === 'Formed';
   const healthy = members.filter((m) => m.healthy).length;
-  const wanted = o.identity?.members.length ?? o.spec.replicas;
+  const wanted = o.known?.members.length ?? o.spec.replicas;
   return {
-    observedGeneration: o.cluster.metadata.generation ?? 0,
-    conditions: conditions(o, findings, backup),
     // Once formed, always told: without it nobody would know that there was data when the record is gone.
-    genesis: formed ? o.identity?.genesis : previous?.genesis,
+    genesis: formed ? o.known?.genesis : previous?.genesis,
     clusterId: (formed ? o.quorum.clusterId : undefined) ?? previous?.clusterId,
-    version: o.identity?.formation.version,
-    storage: formed ? o.identity?.formation.storage : previous?.storage,
+    version: o.known?.formation.version,
+    storage: formed ? o.known?.formation.storage : previous?.storage,
     replicas: wanted,
     readyReplicas: healthy,
     membersSummary: `${healthy}/${wanted}`,
@@ -53,62 +65,17 @@ export function deriveStatus(
     members,
     leader,
     dbSize: size === 0 ? previous?.dbSize : coarse(size, previous?.dbSize),
-    endpoints: o.identity === undefined ? [] : endpointsOf(o.cluster, o.identity),
+    endpoints: o.known === undefined ? [] : endpointsOf(o.cluster, o.known),
     certificates: certificates(o),
-    clientSecrets: clientSecrets(o),
-    ...(backup === undefined ? {} : { backup: backup.status }),
   };
 }
 
 /** Those in use, and those that are still to be deleted. */
 function clientSecrets(o: Observed): string[] {
   const used = o.secrets.filter((s) => s.need.client !== undefined && s.secret !== undefined).map((s) => s.need.name);
-  const unknown = o.identity?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
+  const unknown = o.known?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
   const leaving = o.obsolete.filter((x) => x.resource.kind === 'Secret').map((x) => x.name);
   return [...new Set([...used, ...unknown, ...leaving])].toSorted();
-}
-
-/** Status of a cluster whose spec passed the schema but cannot be meant. Nothing else is touched. */
-export function invalidStatus(cluster: EtcdCluster, failure: EffectiveSpecFailure, now: Date): EtcdClusterStatus {
-  return blockedStatus(cluster, 'InvalidSpec', `${failure.field}: ${failure.message}`, now);
-}
-
-/** Status of a cluster that cannot be looked at, because something in its world is not what we can read. */
-export function failedStatus(cluster: EtcdCluster, error: unknown, now: Date): EtcdClusterStatus {
-  const message = error instanceof Error ? error.message : String(error);
-  return blockedStatus(
-    cluster,
-    'ReconcileFailed',
-    `the operator fails on this cluster and tries again: ${message}`,
-    now,
-  );
-}
-
-/** Status of a cluster that may not be seen completely: nothing is changed by half a view. */
-export function unseenStatus(cluster: EtcdCluster, refused: string, now: Date): EtcdClusterStatus {
-  return blockedStatus(cluster, 'Refused', `nothing is changed until the operator may see it all: ${refused}`, now);
-}
-
-function blockedStatus(cluster: EtcdCluster, reason: string, message: string, now: Date): EtcdClusterStatus {
-  const generation = cluster.metadata.generation ?? 0;
-  const draft = (type: string, status: Condition['status']): Draft => ({
-    type,
-    status,
-    reason,
-    message,
-    observedGeneration: generation,
-  });
-  // Nobody looked at the members: what was said of them may not be true any more.
-  const unseen = ['Available', 'MembersHealthy'];
-  const kept = (cluster.status?.conditions ?? [])
-    .filter((c) => !['Ready', 'Stalled', 'Reconciling'].includes(c.type))
-    .map(({ lastTransitionTime: _, ...c }) => (unseen.includes(c.type) ? { ...c, ...draft(c.type, 'Unknown') } : c));
-  const drafts = [draft('Ready', 'False'), draft('Stalled', 'True'), ...kept];
-  return {
-    ...cluster.status,
-    observedGeneration: generation,
-    conditions: mergeConditions(cluster.status?.conditions ?? [], drafts, now),
-  };
 }
 
 function conditions(o: Observed, findings: readonly Finding[], backup: BackupStatus | undefined): Condition[] {
@@ -121,21 +88,24 @@ function conditions(o: Observed, findings: readonly Finding[], backup: BackupSta
     observedGeneration: generation,
   });
   const worst = findings[0];
-  const advice = versionAdvice(o.identity?.formation.version ?? o.spec.version);
+  const version = o.known?.formation.version ?? o.cluster.status?.version ?? o.spec.version;
+  const advice = versionAdvice(version);
   const drafts: Draft[] = [];
   if (worst === undefined)
     drafts.push(make('Ready', 'True', 'Ready', `${o.members.length} of ${o.members.length} members serve`));
   else drafts.push(make('Ready', 'False', worst.reason, worst.message));
   if (worst?.kind === 'progress') drafts.push(make('Reconciling', 'True', worst.reason, worst.message));
   if (worst?.kind === 'blocked') drafts.push(make('Stalled', 'True', worst.reason, worst.message));
-  drafts.push(available(o, make), membersHealthy(o, make), tlsReady(o, findings, make));
+  drafts.push(available(o, make), membersHealthy(o, make));
+  drafts.push(...(isLost(o) ? saidBefore(o, 'TLSReady') : [tlsReady(o, findings, make)]));
   drafts.push(
     advice === undefined
-      ? make('VersionCurrent', 'True', 'Current', `etcd ${o.identity?.formation.version ?? o.spec.version}`)
+      ? make('VersionCurrent', 'True', 'Current', `etcd ${version}`)
       : make('VersionCurrent', 'False', 'Advised', advice),
   );
   if (backup !== undefined)
     drafts.push(make('BackupHealthy', backup.healthy.status, backup.healthy.reason, backup.healthy.message));
+  else if (o.specFailure !== undefined) drafts.push(...saidBefore(o, 'BackupHealthy'));
   const quorum = findings.find((f) => f.kind === 'blocked' && QUORUM_REASONS.has(f.reason));
   if (quorum !== undefined) drafts.push(make('QuorumLost', 'True', quorum.reason, quorum.message));
   const pending = findings.find((f) => f.reason === 'UnsupportedChange');
@@ -146,28 +116,49 @@ function conditions(o: Observed, findings: readonly Finding[], backup: BackupSta
 
 type Make = (type: string, status: Condition['status'], reason: string, message: string) => Draft;
 
-/** True only for clients: formed and sealed, a linearizable read just succeeded, and the certificates are there to use. */
-function available(o: Observed, make: Make): Draft {
-  if (o.identity?.phase !== 'Formed')
-    return make('Available', 'False', 'Bootstrapping', 'the cluster is not formed yet');
+/** Why nothing can be said of the members yet, or any more. */
+function unasked(type: string, o: Observed, make: Make): Draft | undefined {
+  if (isLost(o)) {
+    return make(
+      type,
+      'Unknown',
+      'CannotVerify',
+      'the record of the cluster cannot be read, and nothing else says who its members are',
+    );
+  }
+  if (o.known?.phase !== 'Formed') return make(type, 'False', 'Bootstrapping', 'the cluster is not formed yet');
   const blind = o.quorum.read ? undefined : blindness(o);
-  if (blind !== undefined) return make('Available', 'Unknown', 'CannotVerify', blind);
+  return blind === undefined ? undefined : make(type, 'Unknown', 'CannotVerify', blind);
+}
+
+/** What Available says until it is True for the first time. */
+const STARTING = new Set(['Bootstrapping', 'CertificatesPending']);
+
+/** A linearizable read just succeeded. The first time clients must have their certificates too; later they go on with those they have. */
+function available(o: Observed, make: Make): Draft {
+  const unknown = unasked('Available', o, make);
+  if (unknown !== undefined) return unknown;
   if (!o.quorum.read) return make('Available', 'False', 'QuorumLost', 'no linearizable read succeeds');
+  const [before] = saidBefore(o, 'Available');
+  const starting = before === undefined || STARTING.has(before.reason);
   const missing = o.secrets.find((s) => s.need.client !== undefined && s.secret === undefined);
-  if (missing !== undefined)
+  if (starting && missing !== undefined)
     return make('Available', 'False', 'CertificatesPending', `waiting for the Secret ${missing.need.name}`);
   return make('Available', 'True', 'QuorumServes', 'a linearizable read succeeds');
 }
 
 function membersHealthy(o: Observed, make: Make): Draft {
-  if (o.identity?.phase !== 'Formed')
-    return make('MembersHealthy', 'False', 'Bootstrapping', 'the cluster is not formed yet');
-  const blind = o.quorum.read ? undefined : blindness(o);
-  if (blind !== undefined) return make('MembersHealthy', 'Unknown', 'CannotVerify', blind);
+  const unknown = unasked('MembersHealthy', o, make);
+  if (unknown !== undefined) return unknown;
   const down = o.members.filter((m) => !isWell(m));
   if (down.length === 0) return make('MembersHealthy', 'True', 'AllServe', `${o.members.length} members serve`);
-  return make('MembersHealthy', 'False', 'MemberDown', down.map((m) => `${m.name}: ${whyDown(m)}`).join('; '));
+  return make('MembersHealthy', 'False', 'MemberDown', allWhys(down));
 }
+
+const saidBefore = (o: Observed, type: string): Draft[] =>
+  (o.cluster.status?.conditions ?? [])
+    .filter((c) => c.type === type)
+    .map(({ lastTransitionTime: _, ...draft }) => draft);
 
 function tlsReady(o: Observed, findings: readonly Finding[], make: Make): Draft {
   const authority = findings.find((f) => f.reason.startsWith('Authority'));
@@ -209,8 +200,12 @@ function coarse(bytes: number, previous: string | undefined): string {
 }
 
 function certificates(o: Observed) {
-  const leaves = o.secrets.flatMap((s) =>
-    s.notAfter === undefined ? [] : [{ name: s.need.name, notAfter: seconds(s.notAfter) }],
-  );
-  return leaves.toSorted((a, b) => a.name.localeCompare(b.name));
+  const authorities = o.authorities.map((a) => ({
+    name: authoritySecretName(o.cluster, a.side),
+    notAfter: a.notAfter,
+  }));
+  const leaves = o.secrets.map((s) => ({ name: s.need.name, notAfter: s.notAfter }));
+  return [...authorities, ...leaves]
+    .flatMap(({ name, notAfter }) => (notAfter === undefined ? [] : [{ name, notAfter: seconds(notAfter) }]))
+    .toSorted((a, b) => a.name.localeCompare(b.name));
 }

@@ -40,6 +40,24 @@ describe('EtcdError.from', () => {
     expect(error.message).not.toMatch(/\d+ [A-Z_]+: /);
   });
 
+  it.each([
+    ['4 DEADLINE_EXCEEDED: Deadline exceeded after 2.003s,name resolution: 0.001s', 'it does not answer'],
+    ['4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,LB pick: 0.000s', 'it does not answer'],
+    ['14 UNAVAILABLE: No connection established. Last error: connect EHOSTUNREACH 10.0.0.1:2379', 'it does not answer'],
+    [
+      '14 UNAVAILABLE: No connection established. Last error: connect ECONNREFUSED 10.0.0.1:2379',
+      'it refuses the connection',
+    ],
+    ['14 UNAVAILABLE: etcdserver: request timed out, possibly due to connection lost', 'it does not answer'],
+    ['14 UNAVAILABLE: etcdserver: no leader', 'it knows no leader'],
+    [
+      '14 UNAVAILABLE: No connection established. Last error: self-signed certificate in chain',
+      'it and the operator do not accept the certificates of each other',
+    ],
+  ])('%s reads in a condition: %s', (message, says) => {
+    expect(EtcdError.from(new Error(message), 'orders-0: status').says).toBe(says);
+  });
+
   it('leaves an EtcdError as it is', () => {
     const error = new EtcdError('NoLeader', 'orders-0: read: no leader');
     expect(EtcdError.from(error, 'other')).toBe(error);

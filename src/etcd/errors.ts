@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of etcd errors: gRPC status and etcd's own text to a code, and each code to a class.
+// The one table of etcd errors: gRPC status and etcd's own text to a code, and each code to a class and a sentence.
 import { status } from '@grpc/grpc-js';
 
 /** `retryable`: the same call may succeed later; `conflict`: read the state again first; `terminal`: it never will. */
 export type EtcdErrorClass = 'retryable' | 'terminal' | 'conflict';
 
-const CLASSES = {
-  Unavailable: 'retryable',
-  DeadlineExceeded: 'retryable',
-  NoLeader: 'retryable',
-  PermissionDenied: 'terminal',
-  Unauthenticated: 'terminal',
-  NotFound: 'conflict',
-  FailedPrecondition: 'conflict',
-  ResourceExhausted: 'retryable',
-  DataCorrupt: 'terminal',
-  Cancelled: 'retryable',
-  Unknown: 'retryable',
-} as const satisfies Record<string, EtcdErrorClass>;
+/** The sentence is for conditions: the libraries' own words hold times and addresses, and would be news at every look. */
+const CODES = {
+  // A node that is away is found out by either, now by one and now by the other: it must read the same.
+  Unavailable: ['retryable', 'it does not answer'],
+  DeadlineExceeded: ['retryable', 'it does not answer'],
+  NoLeader: ['retryable', 'it knows no leader'],
+  PermissionDenied: ['terminal', 'it denies the permission'],
+  Unauthenticated: ['terminal', 'it and the operator do not accept the certificates of each other'],
+  NotFound: ['conflict', 'it does not know what it was asked for'],
+  FailedPrecondition: ['conflict', 'it cannot do this in its present state'],
+  ResourceExhausted: ['retryable', 'it has no room left'],
+  DataCorrupt: ['terminal', 'its data differs from that of the others'],
+  Cancelled: ['retryable', 'it was not asked to the end'],
+  Unknown: ['retryable', 'it fails when it is asked'],
+} as const satisfies Record<string, readonly [EtcdErrorClass, string]>;
 
-export type EtcdErrorCode = keyof typeof CLASSES;
+export type EtcdErrorCode = keyof typeof CODES;
 
 /** etcd's own sentences, because one gRPC status stands for several situations. The first match wins. */
 const TEXTS: readonly (readonly [RegExp, EtcdErrorCode])[] = [
@@ -56,7 +58,14 @@ export class EtcdError extends Error {
   constructor(code: EtcdErrorCode, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
-    this.class = CLASSES[code];
+    this.class = CODES[code][0];
+  }
+
+  /** What is wrong, without a subject; the same trouble is the same text. */
+  get says(): string {
+    return this.code === 'Unavailable' && /ECONNREFUSED/.test(this.message)
+      ? 'it refuses the connection'
+      : CODES[this.code][1];
   }
 
   /**

@@ -14,7 +14,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAuthority, issueLeaf, type KeyCertificate, type LeafRequest } from './authority.ts';
 import { bundle, inspect } from './inspect.ts';
 import { generateKey, KeyPool } from './keys.ts';
-import { leafProblem } from './verify.ts';
+import { authorityProblem, leafProblem } from './verify.ts';
 
 const run = promisify(execFile);
 const DAY = 86_400_000;
@@ -206,6 +206,24 @@ describe('a handshake', () => {
 });
 
 const inDays = (days: number): Date => new Date(Date.now() + days * DAY);
+
+describe('authorityProblem', () => {
+  it.each<[string, () => Promise<KeyCertificate>, string | undefined]>([
+    ['nothing', async () => ca, undefined],
+    ['the key of another', async () => ({ ...ca, key: otherCa.key }), 'the key does not belong to the certificate'],
+    ['a key that is none', async () => ({ ...ca, key: 'x' }), 'the key does not belong to the certificate'],
+    ['a leaf', () => leaf(), 'the certificate is not an authority'],
+    ['no certificate', async () => ({ ...ca, cert: '' }), 'no PEM certificate found'],
+  ])('%s is wrong with it, and then it signs nothing', async (_sentence, given, problem) => {
+    const authority = await given();
+    expect(authorityProblem(authority)).toBe(problem);
+    const issued = await leaf({}, authority).then(
+      () => true,
+      () => false,
+    );
+    expect(issued).toBe(problem === undefined);
+  });
+});
 
 describe('leafProblem', () => {
   it.each([

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Says what is wrong with a leaf: its key, its chain, its dates, its usages or its names.
+// Says what is wrong with a leaf (its key, chain, dates, usages or names), and with an authority that is to sign one.
 import { createPrivateKey, type X509Certificate } from 'node:crypto';
 import type { KeyCertificate } from './authority.ts';
 import { parseCertificates } from './inspect.ts';
@@ -30,6 +30,19 @@ export function leafProblem(o: LeafExpectation): string | undefined {
       usageProblem(leaf, o.usages) ??
       nameProblem(leaf, o.dnsNames ?? [])
     );
+  } catch (e) {
+    return e instanceof Error ? e.message : String(e);
+  }
+}
+
+/** Why nothing can be signed with this authority, its dates aside; undefined when it can. Never throws. */
+export function authorityProblem({ cert, key }: KeyCertificate): string | undefined {
+  try {
+    const [authority] = parseCertificates(cert);
+    if (!authority.ca) return 'the certificate is not an authority';
+    if (!keyFits(authority, key)) return 'the key does not belong to the certificate';
+    const { asymmetricKeyType } = authority.publicKey;
+    return asymmetricKeyType === 'rsa' ? undefined : `the key is ${asymmetricKeyType ?? 'unknown'}, not rsa`;
   } catch (e) {
     return e instanceof Error ? e.message : String(e);
   }

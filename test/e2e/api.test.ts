@@ -203,6 +203,12 @@ describe('a spec is refused by the name of the field, with the range', () => {
       'needs operator Exists',
     ],
     [
+      'seconds of a toleration that nothing ends',
+      pods({ tolerations: [{ operator: 'Exists', tolerationSeconds: 60 }] }),
+      'spec.pods.tolerations[0]',
+      'tolerationSeconds needs effect NoExecute',
+    ],
+    [
       'an unknown affinity',
       pods({ affinity: { zoneAffinity: {} } }),
       'unknown field "spec.pods.affinity.zoneAffinity"',

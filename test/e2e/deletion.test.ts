@@ -80,6 +80,18 @@ describe.concurrent('deletion', () => {
     const object = await suite.available(cluster(space(), 'dropped', { storage }), 120_000);
     expect(object.metadata.finalizers).toEqual(['etcd.quorate.dev/claims']);
     await suite.settle(object);
+    const claim = { namespace: space(), name: 'data-dropped-0' };
+    const { finalizers = [] } = (await suite.kube.get(persistentVolumeClaims, claim)).metadata;
+    const held = { metadata: { finalizers: [...finalizers, 'example.com/held'] } };
+    await suite.kube.patch(persistentVolumeClaims, claim, held);
+    await suite.kube.delete(etcdClusters, { namespace: space(), name: 'dropped' });
+    const seen = await until('what keeps the cluster is told', {
+      within: 90_000,
+      read: () => suite.kube.get(etcdClusters, { namespace: space(), name: 'dropped' }),
+      holds: (o) => condition(o, 'Ready')?.message?.includes(claim.name) || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(condition(seen, 'Ready')).toMatchObject({ status: 'False', reason: 'Deleting' });
+    await suite.kube.patch(persistentVolumeClaims, claim, { metadata: { finalizers: null } });
     await gone('dropped');
     await until('the claims are gone', {
       within: 60_000,

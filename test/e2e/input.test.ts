@@ -6,7 +6,7 @@ import { etcdClusters } from '../../src/api/resources.ts';
 import { events, statefulSets } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { resourceQuotas } from './harness/resources.ts';
-import { memberLives } from './harness/scenario.ts';
+import { memberLives, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
@@ -129,6 +129,29 @@ describe.concurrent('impossible requests', () => {
     expect(condition(seen, 'Ready')?.message).toMatch(/^spec\.pods\.affinity: /);
     await suite.kube.patch(etcdClusters, ref('wide'), { spec: { pods: { affinity: null } } });
     await waitAvailable(suite.kube, space(), 'wide', 120_000);
+  });
+
+  test('a misspelt key that the API server drops is named; corrected, the cluster forms', async () => {
+    const term = { weight: 1, preference: { matchExpressions: [{ key: 'kubernetes.io/os', operator: 'Exists' }] } };
+    const affinity = { nodeAffinity: { preferedDuringSchedulingIgnoredDuringExecution: [term] } };
+    await suite.kube.create(etcdClusters, cluster(space(), 'misspelt', { pods: { affinity } }));
+    const seen = await stalled('misspelt', 'Invalid');
+    expect(condition(seen, 'Ready')?.message).toContain('spec.pods.affinity.nodeAffinity.prefered');
+    await suite.kube.patch(etcdClusters, ref('misspelt'), { spec: { pods: { affinity: null } } });
+    await waitAvailable(suite.kube, space(), 'misspelt', 120_000);
+  });
+
+  test('on a running cluster such a spec is told, and the cluster is seen and kept as it was formed', async () => {
+    const object = await suite.available(cluster(space(), 'astray'), 120_000);
+    const lives = await memberLives(suite.kube, object);
+    const affinity = { nodeAffinity: { note: 'x'.repeat(40_000) } };
+    await suite.kube.patch(etcdClusters, ref('astray'), { spec: { pods: { affinity } } });
+    const seen = await stalled('astray', 'InvalidSpec');
+    expect(['Available', 'MembersHealthy'].map((type) => condition(seen, type)?.status)).toEqual(['True', 'True']);
+    await repairs(suite.kube, object);
+    await suite.kube.patch(etcdClusters, ref('astray'), { spec: { pods: { affinity: null } } });
+    await suite.settle(object);
+    expect(await memberLives(suite.kube, object), 'no pod was touched').toEqual(lives);
   });
 
   test('edits that are not built yet are told, field by field, change nothing, and set back are forgotten', async () => {

@@ -158,7 +158,8 @@ describe('repair', () => {
         suite.kube.get(services, child),
       ]);
       const { 'etcd.quorate.dev/file': _, ...annotations } = kept.metadata.annotations ?? {};
-      return { data: record.data, claim: [kept.metadata.labels, annotations], labels: service.metadata.labels };
+      const labels = [record.metadata.labels, service.metadata.labels];
+      return { data: record.data, claim: [kept.metadata.labels, annotations], labels };
     };
     const before = await read();
     const edited = (await suite.kube.get(configMaps, config)).data?.['identity.json']?.replace('Formed', 'Open');
@@ -170,12 +171,29 @@ describe('repair', () => {
       },
     });
     await suite.kube.patch(services, child, { metadata: { labels: { 'app.kubernetes.io/name': 'else' } } });
+    await suite.kube.patch(configMaps, config, { metadata: { labels: { 'etcd.quorate.dev/cluster': null } } });
     await until('all is as it was', {
       within: 10_000,
       read,
       holds: (now) => isDeepStrictEqual(now, before) || `before: ${JSON.stringify(before)}`,
     });
     expect(await memberLives(suite.kube, object)).toEqual(lives);
+    await suite.dismiss(object);
+  });
+
+  test('a record that lost its owner is told, and the cluster is seen to serve all the same', async () => {
+    const object = await suite.available(cluster(space(), 'orphan'), 120_000);
+    const config = { namespace: space(), name: 'orphan-config' };
+    const { ownerReferences } = (await suite.kube.get(configMaps, config)).metadata;
+    await suite.kube.patch(configMaps, config, { metadata: { ownerReferences: null } });
+    const seen = await until('the strange record is told', {
+      within: 30_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (o) => condition(o, 'Ready')?.reason === 'NameConflict' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(['Available', 'MembersHealthy'].map((type) => condition(seen, type)?.status)).toEqual(['True', 'True']);
+    expect(seen.status?.membersSummary).toBe('1/1');
+    await suite.kube.patch(configMaps, config, { metadata: { ownerReferences } });
     await suite.dismiss(object);
   });
 

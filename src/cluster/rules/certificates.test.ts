@@ -5,8 +5,8 @@ import type { EtcdCluster } from '../../api/cluster.ts';
 import type { Secret } from '../../runtime/resources.ts';
 import { createAuthority, type KeyCertificate } from '../../tls/authority.ts';
 import { generateKey } from '../../tls/keys.ts';
-import { certificateFacts } from '../certificates.ts';
-import { broken, expected, observed, outcome, type Row } from '../fixtures.ts';
+import { judgeAuthority } from '../certificates.ts';
+import { broken, expected, now, observed, outcome, type Row } from '../fixtures.ts';
 import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, renderAuthoritySecret, type Side } from '../render/certificates.ts';
 import { authorityRule, certificateRule } from './certificates.ts';
@@ -14,16 +14,20 @@ import { authorityRule, certificateRule } from './certificates.ts';
 const cluster = { metadata: { name: 'orders', namespace: 'shop', uid: 'u1' } } as EtcdCluster;
 let first: KeyCertificate;
 let second: KeyCertificate;
+let otherKey: string;
+const earlier = new Date('2026-11-22T10:00:00Z');
+const later = new Date('2037-01-01T10:00:00Z');
 
 beforeAll(async () => {
   const key = await generateKey(2048);
-  first = await createAuthority({ commonName: 'first', key });
-  second = await createAuthority({ commonName: 'second', key });
+  otherKey = await generateKey(2048);
+  first = await createAuthority({ commonName: 'first', key, now });
+  second = await createAuthority({ commonName: 'second', key, now });
 });
 
-function authority(side: Side, held: KeyCertificate | undefined): AuthorityState {
+function authority(side: Side, held: KeyCertificate | undefined, when = now): AuthorityState {
   const secret = held === undefined ? undefined : renderAuthoritySecret(cluster, side, held);
-  return { side, secret, foreign: undefined, cert: held?.cert, ...certificateFacts(secret) };
+  return { side, secret, foreign: undefined, cert: held?.cert, ...judgeAuthority(secret, when) };
 }
 
 function leaf(side: Side, issuer: KeyCertificate | undefined, problem?: string): SecretState {
@@ -73,6 +77,68 @@ describe('an authority that no record names', () => {
     );
     expect(authorityRule(o)?.finding?.reason).toBe('AuthorityLost');
     expect(certificateRule(o)?.step).toMatchObject({ action: 'WriteSecrets', reason: 'CertificatesIssued' });
+  });
+});
+
+describe('an authority that signs no more', () => {
+  const recorded = (client: AuthorityState, when = now) => {
+    const authorities = [authority('peer', first), client];
+    const prints = { peer: authorities[0]?.fingerprint, client: client.fingerprint };
+    const leaves = [
+      leaf('peer', first, 'the member files changed'),
+      leaf('client', second, 'the member files changed'),
+    ];
+    return {
+      ...rebuilt(authorities, leaves),
+      now: when,
+      identity: { phase: 'Formed', authorities: prints },
+    } as Observed;
+  };
+
+  it.each<[string, () => AuthorityState, Date, RegExp]>([
+    [
+      'AuthorityUnreadable',
+      () => authority('client', { cert: second.cert, key: otherKey }),
+      now,
+      /orders-ca-client cannot sign: the key does not belong .* restore the Secret/,
+    ],
+    [
+      'AuthorityExpired',
+      () => authority('client', second, later),
+      later,
+      /orders-ca-client: it expired at 2036-.*restore the cluster from a backup/,
+    ],
+    [
+      'AuthorityUnreadable',
+      () => authority('client', second, earlier),
+      earlier,
+      /orders-ca-client cannot sign: it is not valid before 2026/,
+    ],
+  ])('%s: nothing is signed with it, the other side goes on, and nothing else stops', (reason, held, when, says) => {
+    const o = recorded(held(), when);
+    const peer = o.authorities.map((a) => (a.side === 'peer' ? authority('peer', first) : a));
+    const ruling = authorityRule(o);
+    expect(ruling).toMatchObject({ finding: { kind: 'blocked', reason, message: expect.stringMatching(says) } });
+    expect(ruling?.stop).toBeUndefined();
+    const step = certificateRule({ ...o, authorities: peer })?.step;
+    expect(step?.action === 'WriteSecrets' ? step.secrets.map((s) => s.need.side) : []).toEqual(['peer']);
+  });
+
+  it('whose key is wrong is not recorded either, and may be deleted while nothing is signed', () => {
+    const o = rebuilt([authority('peer', first), authority('client', { cert: second.cert, key: otherKey })], []);
+    expect(authorityRule(o)).toMatchObject({
+      stop: true,
+      finding: { reason: 'AuthorityUnreadable', message: expect.stringContaining('delete it') },
+    });
+  });
+
+  it('that is somebody else’s is told, signs nothing, and stops nothing of a formed cluster', () => {
+    const o = recorded({ ...authority('client', second), foreign: 'stranger' });
+    expect(authorityRule(o)).toMatchObject({ stop: false, finding: { reason: 'NameConflict' } });
+    const step = certificateRule(o)?.step;
+    expect(step?.action === 'WriteSecrets' ? step.secrets.map((s) => s.need.side) : []).toEqual(['peer']);
+    const unrecorded = { ...o, identity: { phase: 'Formed' } } as Observed;
+    expect(authorityRule(unrecorded)).toMatchObject({ stop: true, finding: { reason: 'NameConflict' } });
   });
 });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on authorities and leaves: mint an authority once, never replace a lost one silently, keep every leaf usable.
 import { inspect } from '../../tls/inspect.ts';
-import type { Observed, SecretState } from '../observed.ts';
+import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, type Side, secretText } from '../render/certificates.ts';
 import { wantsWrite } from './children.ts';
 import { foreignRuling } from './foreign.ts';
@@ -25,11 +25,14 @@ function trusted(o: Observed, side: Side): string | undefined {
 
 export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined) return undefined;
-  for (const a of o.authorities) {
-    if (a.foreign !== undefined) return foreignRuling('Secret', authoritySecretName(o.cluster, a.side), a.foreign);
+  for (const { side, foreign } of o.authorities) {
+    if (foreign === undefined) continue;
+    const ruling = foreignRuling(o, 'Secret', authoritySecretName(o.cluster, side), foreign);
+    // What is not recorded yet is never taken from somebody else.
+    return o.identity.authorities === undefined ? { ...ruling, stop: true } : ruling;
   }
-  const lost = lostAuthority(o);
-  if (lost !== undefined) return lost;
+  const unusable = o.authorities.map((a) => unusableAuthority(o, a)).find((ruling) => ruling !== undefined);
+  if (unusable !== undefined) return unusable;
   if (o.identity.authorities === undefined) {
     const missing = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
     if (missing.length > 0) {
@@ -43,46 +46,67 @@ export function authorityRule(o: Observed): Ruling | undefined {
   return undefined;
 }
 
-function lostAuthority(o: Observed): Ruling | undefined {
-  const bad = o.authorities
-    .map((a) => ({ ...a, trusted: trusted(o, a.side) }))
-    .find((a) => a.trusted !== undefined && a.fingerprint !== a.trusted);
-  if (bad?.trusted === undefined) return undefined;
-  const name = authoritySecretName(o.cluster, bad.side);
-  const reason = bad.secret === undefined ? 'AuthorityLost' : 'AuthorityReplaced';
-  const state = bad.secret === undefined ? 'is gone' : 'no longer holds the authority that the members trust';
-  const message =
-    `the Secret ${name} ${state}; members and clients go on with the certificates they have, but none can be issued: ` +
-    `restore the authority with fingerprint ${bad.trusted.slice(0, 16)}… from a backup`;
-  return { finding: { kind: 'blocked', reason, message } };
+const GO_ON = 'members and clients go on with the certificates they have, but none can be issued';
+
+/** What keeps this authority from signing, though the rest goes on; undefined too where it is still to be made. */
+function unusableAuthority(o: Observed, a: AuthorityState): Ruling | undefined {
+  const name = authoritySecretName(o.cluster, a.side);
+  const blocked = (reason: string, message: string): Ruling => ({ finding: { kind: 'blocked', reason, message } });
+  const wanted = trusted(o, a.side);
+  if (wanted !== undefined && a.fingerprint !== wanted) {
+    const [reason, state] =
+      a.secret === undefined
+        ? ['AuthorityLost', 'is gone']
+        : ['AuthorityReplaced', 'no longer holds the authority that the members trust'];
+    const remedy = `restore the authority with fingerprint ${wanted.slice(0, 16)}… from a backup`;
+    return blocked(reason, `the Secret ${name} ${state}; ${GO_ON}: ${remedy}`);
+  }
+  if (a.secret === undefined || a.problem === undefined) return undefined;
+  if (wanted === undefined) {
+    const message = `the Secret ${name} does not hold a usable certificate authority: ${a.problem}; delete it to have one issued`;
+    return { stop: true, ...blocked('AuthorityUnreadable', message) };
+  }
+  if (a.notAfter !== undefined && a.notAfter < o.now) {
+    const remedy = 'this version cannot renew an authority: restore the cluster from a backup into a new one';
+    return blocked(
+      'AuthorityExpired',
+      `the authority in the Secret ${name}: ${a.problem}, and with it all it has signed; ${remedy}`,
+    );
+  }
+  const remedy = `restore the Secret from a backup, with the key of the authority ${wanted.slice(0, 16)}…`;
+  return blocked('AuthorityUnreadable', `the Secret ${name} cannot sign: ${a.problem}; ${GO_ON}: ${remedy}`);
 }
 
 function recordAuthorities(o: Observed): Ruling | undefined {
   const print = (side: Side) => o.authorities.find((a) => a.side === side)?.fingerprint;
   const [peer, client] = [print('peer'), print('client')];
-  if (o.identity === undefined) return undefined;
-  if (peer === undefined || client === undefined) {
-    const bad = o.authorities.find((a) => a.fingerprint === undefined);
-    const name = authoritySecretName(o.cluster, bad?.side ?? 'peer');
-    const message = `the Secret ${name} does not hold a readable certificate authority: ${bad?.problem ?? ''}; delete it to have one issued`;
-    return { stop: true, finding: { kind: 'blocked', reason: 'AuthorityUnreadable', message } };
-  }
+  if (o.identity === undefined || peer === undefined || client === undefined) return undefined;
   const identity = { ...o.identity, authorities: { peer, client } };
   const message = 'recording the fingerprints of the certificate authorities';
   const replaces = o.config?.metadata.resourceVersion;
   return { step: { action: 'RecordIdentity', identity, replaces, reason: 'AuthoritiesRecorded', message } };
 }
 
+export const canSign = (o: Observed, a: AuthorityState): boolean =>
+  a.foreign === undefined &&
+  a.problem === undefined &&
+  a.fingerprint !== undefined &&
+  a.fingerprint === trusted(o, a.side);
+
 export function certificateRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined) return undefined;
   const foreign = o.secrets.find((s) => s.foreign !== undefined);
-  if (foreign?.foreign !== undefined) return foreignRuling('Secret', foreign.need.name, foreign.foreign);
-  const usable = (side: Side) =>
-    o.authorities.some((a) => a.side === side && a.fingerprint !== undefined && a.fingerprint === trusted(o, side));
-  const due = o.secrets.filter((s) => s.problem !== undefined && usable(s.need.side));
-  if (due.length === 0) return undefined;
+  const told = foreign?.foreign && foreignRuling(o, 'Secret', foreign.need.name, foreign.foreign);
+  if (told?.stop === true) return told;
+  const usable = (side: Side) => o.authorities.some((a) => a.side === side && canSign(o, a));
+  const due = o.secrets.filter((s) => s.foreign === undefined && s.problem !== undefined && usable(s.need.side));
+  if (due.length === 0) return told;
   const what = due.map((s) => `${s.need.name} (${s.problem})`).join(', ');
-  const formed = o.identity.phase === 'Formed';
-  const message = `writing ${what}`;
-  return { step: { action: 'WriteSecrets', secrets: due, reason: 'CertificatesIssued', message, event: formed } };
+  const step = {
+    action: 'WriteSecrets',
+    secrets: due,
+    reason: 'CertificatesIssued',
+    message: `writing ${what}`,
+  } as const;
+  return { ...told, step: { ...step, event: o.identity.phase === 'Formed' } };
 }

@@ -10,8 +10,10 @@ import {
   broken,
   claimOf,
   cluster,
+  down,
   expected,
   identity,
+  members,
   now,
   observed,
   outcome,
@@ -19,6 +21,7 @@ import {
   type Row,
   same,
   spec,
+  stray,
   unmarked,
   unsealed,
 } from '../fixtures.ts';
@@ -79,6 +82,7 @@ const robbed = (live: KubeObject | undefined, foreign?: 'stranger') =>
       c.child.desired.metadata.name === 'data-orders-1' ? { ...c, live, foreign } : c,
     ),
   });
+const refused = { pods: [pod(0), pod(2)], podsRefused: 'exceeded quota', members: members(down(1)) };
 
 const rows: Row[] = [
   {
@@ -91,6 +95,55 @@ const rows: Row[] = [
     sentence: 'for a pod that is missing the StatefulSet controller is asked to look again',
     seen: observed({ pods: [pod(0), pod(2)], children: observed().children.map((c) => madeAt(c, 6)) }),
     action: 'NudgeStatefulSet',
+  },
+  {
+    sentence: 'while the API server refuses a pod, it is asked for more seldom',
+    seen: observed({ ...refused, children: observed().children.map((c) => madeAt(c, 29)) }),
+    finding: 'PodsRefused',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'but it is, so that a pod comes soon when nothing stands against it any more',
+    seen: observed({ ...refused, children: observed().children.map((c) => madeAt(c, 31)) }),
+    action: 'NudgeStatefulSet',
+    finding: 'PodsRefused',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a foreign client Secret does not keep a StatefulSet from being put back',
+    seen: observed({ secrets: [stray('orders-client-app')], children: [...observed().children.slice(0, 3), missing] }),
+    action: 'PutChildren',
+    finding: 'NameConflict',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'nor does another foreign object',
+    seen: observed({
+      children: [...observed().children.slice(0, 3), { ...noBudget, foreign: 'stranger' }, missing],
+    }),
+    action: 'PutChildren',
+    finding: 'NameConflict',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'but no pod is made that would mount what is somebody else’s',
+    seen: observed({ secrets: [stray('orders-tls-server')], children: [...observed().children.slice(0, 3), missing] }),
+    finding: 'NameConflict',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'before a cluster is formed a foreign object stops everything',
+    seen: observed({ identity: unsealed, secrets: [stray('orders-tls-operator'), broken] }),
+    finding: 'NameConflict',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'what a deleted cluster of the name left is waited for',
+    seen: observed({
+      children: [...observed().children.slice(0, 3), { ...noBudget, foreign: 'predecessor' }, missing],
+    }),
+    finding: 'WaitingForDeletion',
+    kind: 'progress',
   },
   {
     sentence: 'but not at once',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the objects of a cluster: make what is missing, put back what was edited, never touch what is not ours.
-import { ANNOTATIONS } from '../../api/names.ts';
+import { ANNOTATIONS, childNames } from '../../api/names.ts';
 import { memoized } from '../../runtime/memo.ts';
 import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
@@ -10,8 +10,9 @@ import { isReplaceable, misfit } from '../replaceable.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Finding, Ruling } from './rule.ts';
 
-/** Between two requests to look for missing pods, in milliseconds. */
+/** Between two requests to look for missing pods, in milliseconds; and while the API server refuses them. */
 const LOOK_AGAIN_MS = 5_000;
+const REFUSED_MS = 30_000;
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
@@ -49,7 +50,7 @@ export function wantsWrite(o: Observed, c: ChildState): boolean {
 export function childrenRule(o: Observed): Ruling | undefined {
   const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
   const fixed = set === undefined ? undefined : fixedDrift(set);
-  if (set?.live !== undefined && fixed !== undefined) {
+  if (set?.live !== undefined && fixed !== undefined && !mountsForeign(o)) {
     const message = `replacing ${label(set)} (${fixed}), which cannot be changed; its pods stay`;
     return {
       step: { action: 'ReplaceStatefulSet', set: set.live, reason: 'StatefulSetReplaced', message, event: true },
@@ -67,32 +68,43 @@ export function childrenRule(o: Observed): Ruling | undefined {
   const due = children.filter((c) => wantsWrite(o, c));
   if (due.length > 0) return { step: putStep(o, due) };
   // In place of a formed cluster's claim it is told with how the data comes back.
-  const foreign = children.find((c) => c.foreign !== undefined && !(isClaim(c) && o.identity?.phase === 'Formed'));
-  if (foreign?.foreign === undefined) return lostClaim(o, children);
-  return foreignRuling(foreign.child.resource.kind, foreign.child.desired.metadata.name, foreign.foreign);
+  const { child, foreign } =
+    children.find((c) => c.foreign !== undefined && !(isClaim(c) && o.identity?.phase === 'Formed')) ?? {};
+  const told = foreign && child && foreignRuling(o, child.resource.kind, child.desired.metadata.name, foreign);
+  if (told?.stop === true) return told;
+  return lostClaim(o, children) ?? told;
+}
+
+/** No pod is made that would mount what is somebody else's. */
+function mountsForeign(o: Observed): boolean {
+  const { peerTls, serverTls } = childNames(o.cluster.metadata.name);
+  const mounted = o.secrets.filter((s) => [peerTls, serverTls].includes(s.need.name));
+  return [...mounted, ...o.children.filter(isClaim)].some((x) => x.foreign !== undefined);
 }
 
 export function statefulSetRule(o: Observed): Ruling | undefined {
   const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
   if (set === undefined) return undefined;
-  if (set.foreign !== undefined) return foreignRuling('StatefulSet', set.child.desired.metadata.name, set.foreign);
-  return wantsWrite(o, set) ? { step: putStep(o, [set]) } : undefined;
+  if (set.foreign !== undefined) return foreignRuling(o, 'StatefulSet', set.child.desired.metadata.name, set.foreign);
+  return wantsWrite(o, set) && !mountsForeign(o) ? { step: putStep(o, [set]) } : undefined;
 }
 
 /**
- * The StatefulSet controller is not told when a pod of an earlier StatefulSet is gone at last, and tries again only after
- * a time that doubles. A change of its object makes it look at once.
+ * The StatefulSet controller is not told when a pod of an earlier StatefulSet is gone at last, or when what stood against
+ * a pod is lifted, and tries again only after a time that doubles up to a quarter of an hour. A change of its object makes
+ * it look at once.
  */
 export function missingPodRule(o: Observed): Ruling | undefined {
   const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
-  if (set?.live === undefined || set.foreign !== undefined || o.podsRefused !== undefined) return undefined;
+  if (set?.live === undefined || set.foreign !== undefined) return undefined;
   const missing = (o.identity?.members ?? []).filter((m) => !o.pods.some((p) => p.metadata.name === m.name));
   const { creationTimestamp, annotations } = set.live.metadata;
   const last = Math.max(
     Date.parse(creationTimestamp ?? ''),
     Date.parse(annotations?.[ANNOTATIONS.lookedFor] ?? '') || 0,
   );
-  if (missing.length === 0 || !(o.now.getTime() - last > LOOK_AGAIN_MS)) return undefined;
+  const pauseMs = o.podsRefused === undefined ? LOOK_AGAIN_MS : REFUSED_MS;
+  if (missing.length === 0 || !(o.now.getTime() - last > pauseMs)) return undefined;
   const message = `asking the StatefulSet controller for ${missing.map((m) => m.name).join(', ')}`;
   const value = o.now.toISOString();
   return { step: { action: 'NudgeStatefulSet', set: set.live, value, reason: 'PodsMissing', message } };

@@ -3,6 +3,7 @@
 import type { Pod } from '../../runtime/resources.ts';
 import { oneLine } from '../../runtime/text.ts';
 import type { Observed } from '../observed.ts';
+import { refusalOf } from '../refusals.ts';
 import type { Finding } from './rule.ts';
 
 /** What comes by itself within this many milliseconds (a volume, an image, a slow API) is not worth an alarm. */
@@ -16,8 +17,13 @@ const IMAGE_TROUBLE = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImage
 /** The first thing that keeps a member from starting; blocked once it has lasted. */
 export function diagnose(o: Observed): Finding | undefined {
   if (o.podsRefused !== undefined) {
-    const message = `pods cannot be created: ${brief(o.podsRefused)}; change the policy or quota of the namespace, or spec.pods.resources`;
-    return { kind: 'blocked', reason: 'PodsRefused', message };
+    // Without the names of pod and StatefulSet: each pod is refused in turn.
+    const text = o.podsRefused.replace(
+      /^create Pod \S+ in StatefulSet \S+ failed error: (pods "\S+" is forbidden: )?/,
+      '',
+    );
+    const { remedy } = refusalOf({ code: 'Forbidden', message: text });
+    return { kind: 'blocked', reason: 'PodsRefused', message: `pods cannot be created: ${brief(text)}; ${remedy}` };
   }
   for (const pod of [...o.pods].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))) {
     const found = unscheduled(pod, o) ?? waiting(pod, o.now) ?? stuck(pod, o.now);

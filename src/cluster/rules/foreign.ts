@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to say when an object of our name is not ours: it is never taken over.
-import type { Foreign } from '../observed.ts';
+import type { Foreign, Observed } from '../observed.ts';
 import type { Ruling } from './rule.ts';
 
-export function foreignRuling(kind: string, name: string, foreign: Exclude<Foreign, undefined>): Ruling {
+/** Until a cluster is formed nothing goes on beside it; from then on it stops no more than what depends on it. */
+export function foreignRuling(o: Observed, kind: string, name: string, foreign: Exclude<Foreign, undefined>): Ruling {
   if (foreign === 'predecessor') {
     const message = `waiting until the ${kind} ${name} of the deleted cluster of this name is gone`;
     return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message } };
   }
   const message = `the ${kind} ${name} exists and was not made for this cluster; rename or delete it, or give the cluster another name`;
-  return { stop: true, finding: { kind: 'blocked', reason: 'NameConflict', message } };
+  const stop = o.identity?.phase !== 'Formed';
+  return { stop, finding: { kind: 'blocked', reason: 'NameConflict', message } };
 }

@@ -36,15 +36,21 @@ const operatorTls = (over: Partial<SecretState>): SecretState => ({
   ...over,
 });
 
-function told(members: MemberView[], read: boolean, own: Partial<SecretState> = {}) {
-  const lastTransitionTime = '2026-11-23T09:00:00Z';
+function told(
+  members: MemberView[],
+  read: boolean,
+  own: Partial<SecretState> = {},
+  lastTransitionTime = '2026-11-23T09:00:00Z',
+) {
   const cluster = {
     metadata: { name: 'orders', namespace: 'shop' },
-    status: { conditions: [{ type: 'Available', status: 'False', lastTransitionTime }] },
+    status: {
+      conditions: ['Available', 'MembersHealthy'].map((type) => ({ type, status: 'False', lastTransitionTime })),
+    },
   } as unknown as EtcdCluster;
   const quorum = { read, clusterId: undefined, members: undefined, error: undefined };
   const seen = { now, cluster, members, pods: [], claims: [], quorum, secrets: [operatorTls(own)] };
-  return healthRule({ ...seen, identity: { phase: 'Formed' } } as unknown as Observed)?.finding;
+  return healthRule({ ...seen, known: { phase: 'Formed' } } as unknown as Observed)?.finding;
 }
 
 const trio = (first: MemberView) => [first, serving(1), serving(2)];
@@ -90,6 +96,21 @@ describe('a member that answers', () => {
     const emptied = silent(0, { lastState: { terminated: { message: EMPTY } } });
     const others = [1, 2].map((i) => serving(i, ['memberID:101 alarm:NOSPACE ']));
     expect(told([emptied, ...others], true)?.reason).toBe('MemberDataLost');
+  });
+});
+
+describe('a member that does not answer', () => {
+  it.each([
+    ['for two minutes is waited for', '2026-11-23T09:58:00Z', 'progress', /^orders-0: no answer$/],
+    [
+      'for longer is a matter for somebody',
+      '2026-11-23T09:57:59Z',
+      'blocked',
+      /^orders-0: no answer; .*look at the pods/,
+    ],
+  ])('%s', (_sentence, since, kind, says) => {
+    const finding = told(trio(silent(0, { started: true, state: { running: {} } })), true, {}, since);
+    expect(finding).toMatchObject({ kind, reason: 'MemberUnhealthy', message: expect.stringMatching(says) });
   });
 });
 

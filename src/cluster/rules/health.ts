@@ -4,7 +4,7 @@ import { childNames } from '../../api/names.ts';
 import { hexId } from '../../etcd/types.ts';
 import type { MemberView, Observed } from '../observed.ts';
 import { diagnose, lastLine } from './diagnose.ts';
-import type { Finding, Ruling } from './rule.ts';
+import { type Finding, lasting, type Ruling } from './rule.ts';
 
 /** Until this many milliseconds a lost quorum is taken for a restart that ends by itself. */
 const QUORUM_GRACE_MS = 30_000;
@@ -61,11 +61,12 @@ export function whyDown(m: MemberView): string {
   return m.error ?? 'it does not answer';
 }
 
-const allWhys = (members: readonly MemberView[]): string => members.map((m) => `${m.name}: ${whyDown(m)}`).join('; ');
+export const allWhys = (members: readonly MemberView[]): string =>
+  members.map((m) => `${m.name}: ${whyDown(m)}`).join('; ');
 export const lostData = (m: MemberView): boolean => whyDown(m).startsWith('its data directory is empty');
 
 export function healthRule(o: Observed): Ruling | undefined {
-  if (o.identity?.phase !== 'Formed') return undefined;
+  if (o.known?.phase !== 'Formed') return undefined;
   const down = o.members.filter((m) => m.status === undefined);
   // Not even a quorum is served while this alarm stands.
   const corrupt = alarmFinding(o, 'CORRUPT', down);
@@ -81,7 +82,9 @@ export function healthRule(o: Observed): Ruling | undefined {
   const full = alarmFinding(o, 'NOSPACE', down);
   if (full !== undefined) return { finding: full };
   if (unwell.length === 0) return undefined;
-  return { finding: diagnose(o) ?? { kind: 'progress', reason: 'MemberUnhealthy', message } };
+  const remedy = 'look at the pods, their nodes, and the network between the members and to the operator';
+  const ms = falseMs(o, 'MembersHealthy');
+  return { finding: diagnose(o) ?? lasting({ ms, reason: 'MemberUnhealthy', message, remedy }) };
 }
 
 function alarmFinding(o: Observed, alarm: keyof typeof ALARMS, down: readonly MemberView[]): Finding | undefined {
@@ -100,13 +103,17 @@ function cannotVerify(o: Observed, down: readonly MemberView[]): Finding | undef
   return { kind: 'blocked', reason: 'CannotVerify', message };
 }
 
+/** How long this condition has been False, in milliseconds. */
+function falseMs({ cluster, now }: Observed, type: 'Available' | 'MembersHealthy'): number {
+  const c = cluster.status?.conditions?.find((x) => x.type === type);
+  return c?.status === 'False' ? now.getTime() - Date.parse(c.lastTransitionTime) : 0;
+}
+
 function quorumFinding(o: Observed, down: readonly MemberView[]): Finding {
-  const available = o.cluster.status?.conditions?.find((c) => c.type === 'Available');
-  const since = available?.status === 'False' ? o.now.getTime() - Date.parse(available.lastTransitionTime) : 0;
   const why = allWhys(down);
-  const message = `no linearizable read succeeds${why === '' ? ` (${o.quorum.error ?? 'no answer'})` : `; ${why}`}`;
+  const message = `no linearizable read succeeds${why === '' ? ` (asked of one member: ${o.quorum.error ?? 'it does not answer'})` : `; ${why}`}`;
   const lost = down.some(lostData);
-  if (since <= QUORUM_GRACE_MS && !lost) return { kind: 'progress', reason: 'QuorumLost', message };
+  if (falseMs(o, 'Available') <= QUORUM_GRACE_MS && !lost) return { kind: 'progress', reason: 'QuorumLost', message };
   const remedy = 'nothing is changed by itself while the quorum is away: bring the members or their volumes back';
   return { kind: 'blocked', reason: 'QuorumLost', message: `${message}; ${remedy}` };
 }

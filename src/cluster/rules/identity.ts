@@ -10,7 +10,7 @@ import type { Ruling } from './rule.ts';
 
 export function identityRule(o: Observed): Ruling | undefined {
   const config = childNames(o.cluster.metadata.name).config;
-  if (o.configForeign !== undefined) return foreignRuling('ConfigMap', config, o.configForeign);
+  if (o.configForeign !== undefined) return foreignRuling(o, 'ConfigMap', config, o.configForeign);
   if (o.identity !== undefined) return undefined;
   const replaces = o.config?.metadata.resourceVersion;
   const recovered = o.recovered;

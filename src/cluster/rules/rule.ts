@@ -50,6 +50,16 @@ export interface Finding {
   readonly message: string;
 }
 
+/** What comes by itself has come after this many milliseconds. */
+const LASTING_MS = 120_000;
+
+/** Progress, until it has lasted: then somebody has to look, and is told where. */
+export function lasting(o: { ms: number; reason: string; message: string; remedy: string }): Finding {
+  const { ms, reason, message, remedy } = o;
+  if (!(ms > LASTING_MS)) return { kind: 'progress', reason, message };
+  return { kind: 'blocked', reason, message: `${message}; this lasts: ${remedy}` };
+}
+
 export interface Ruling {
   readonly step?: Step;
   readonly finding?: Finding;

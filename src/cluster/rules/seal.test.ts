@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the first start of the members to the proof that none can start empty again.
 import { describe, expect, it } from 'vitest';
+import { ANNOTATIONS } from '../../api/names.ts';
+import type { KubeObject } from '../../runtime/json.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import {
   allSealed,
@@ -40,6 +42,45 @@ const awaiting = (last: Pod) =>
     members: members(down(2)),
     pods: [...observed({ identity: forming(0, 1) }).pods.slice(0, 2), last],
   });
+
+/** All sealed and none proven; their kubelets were told first and last that many seconds ago. */
+function toldFor(first: number, last: number, error?: string) {
+  const ago = (seconds: number) => now.getTime() - seconds * 1000;
+  const seen = observed({ identity: allSealed });
+  const views = seen.members.map((m) => ({ ...m, provenFile: undefined, status: undefined, error }));
+  const pods = seen.pods.map((p) => {
+    const [hash] = p.metadata.annotations?.[ANNOTATIONS.file]?.split('@') ?? [];
+    const annotations = { ...p.metadata.annotations, [ANNOTATIONS.file]: `${hash}@${ago(first)}@${ago(last)}` };
+    return { ...p, metadata: { ...p.metadata, annotations } };
+  });
+  return { ...seen, members: error === undefined ? seen.members.map((m) => ({ ...m, provenFile: 'x' })) : views, pods };
+}
+
+/** One member answers at the address of another, with the certificate that all share. */
+const impostor = () => {
+  const seen = observed({ identity: allSealed });
+  const [first, second] = seen.members;
+  return { ...seen, members: seen.members.map((m) => (m === second ? { ...m, status: first?.status } : m)) };
+};
+
+/** Made that many seconds ago. */
+const aged = <T extends KubeObject>(o: T, seconds: number): T => {
+  const creationTimestamp = new Date(now.getTime() - seconds * 1000).toISOString();
+  return { ...o, metadata: { ...o.metadata, creationTimestamp } };
+};
+
+/** The pods are so old, and none of their members has started. */
+function starting(seconds: number) {
+  const { children } = observed({ identity: unsealed });
+  return observed({
+    identity: unsealed,
+    members: members(down(0), down(1), down(2)),
+    pods: [0, 1, 2].map((i) => aged(pod(i), seconds)),
+    children: children.map((c) => ({ ...c, live: c.live && aged(c.live, 3600) })),
+  });
+}
+
+const noQuorum = { read: false, clusterId: undefined, members: undefined, error: 'x' };
 
 /** The Secret of the members' files, as it should be. */
 const serverSecret: SecretState = {
@@ -132,6 +173,16 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'nor with one whose key is not its own',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      authorities: observed().authorities.map((x) => ({ ...x, problem: 'the key does not belong to the certificate' })),
+    }),
+    finding: 'AuthorityUnreadable',
+    kind: 'blocked',
+  },
+  {
     sentence: 'a kubelet that was not told with the seal is told',
     seen: observed({ identity: forming(0, 1), members: members(down(2)), pods: [0, 1, 2].map((i) => pod(i)) }),
     action: 'NudgeKubelets',
@@ -146,6 +197,53 @@ const rows: Row[] = [
     seen: observed({ identity: allSealed, members: oldFiles }),
     finding: 'Sealing',
     kind: 'progress',
+  },
+  {
+    sentence: 'a kubelet that was told in vain is left alone for as long again',
+    seen: toldFor(24, 11),
+    finding: 'Sealing',
+    kind: 'progress',
+  },
+  { sentence: 'then it is told again', seen: toldFor(23, 12), action: 'NudgeKubelets' },
+  { sentence: 'once a minute at the least', seen: toldFor(600, 61), action: 'NudgeKubelets' },
+  {
+    sentence: 'sealed members that nobody can reach are a matter for somebody after two minutes',
+    seen: toldFor(121, 1, 'it refuses the connection'),
+    finding: 'Sealing',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'members that do not start are waited for',
+    seen: starting(119),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'members that have not started after two minutes are a matter for somebody',
+    seen: starting(121),
+    finding: 'Bootstrapping',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'so is a leader that nobody has become two minutes after the seal',
+    seen: { ...toldFor(121, 121), members: observed({ identity: allSealed }).members, quorum: noQuorum },
+    finding: 'Bootstrapping',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'a member that answers for another one proves nothing',
+    seen: impostor(),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'a pod that is no pod of the StatefulSet does not count',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      pods: [{ metadata: { ...pod(0, 'ffff').metadata, ownerReferences: [] } }],
+    }),
+    action: 'SealMembers',
   },
   {
     sentence: 'as soon as all are sealed every kubelet is told, before anybody is asked',
@@ -190,6 +288,18 @@ const rows: Row[] = [
 describe('forming', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+
+  it('names the members that cannot be reached, and why', () => {
+    const [finding] = plan(toldFor(121, 1, 'it refuses the connection')).findings;
+    expect(finding?.message).toMatch(/orders-0: it refuses the connection.*this lasts: look at/);
+    expect(plan(starting(121)).findings[0]?.message).toMatch(/^0 of 3 members have started; .*orders-2: refused/);
+  });
+
+  it('keeps the time of the first telling', () => {
+    const { step } = plan(toldFor(23, 12));
+    const values = step?.action === 'NudgeKubelets' ? step.nudges.map((n) => n.value.split('@').slice(1)) : [];
+    expect(values[0]).toEqual([String(now.getTime() - 23_000), String(now.getTime())]);
   });
 
   it('seals exactly those that have started, with their files, and tells exactly their kubelets', () => {

@@ -2,15 +2,21 @@
 // Rules from the first start of the members to the proof that none of them can ever start empty again.
 import { ANNOTATIONS } from '../../api/names.ts';
 import type { Pod } from '../../runtime/resources.ts';
+import { isLeftOver } from '../foreign.ts';
 import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
-import type { Observed } from '../observed.ts';
+import type { MemberView, Observed } from '../observed.ts';
 import { certificateNeeds } from '../render/certificates.ts';
 import { type MemberFiles, renderMemberFiles } from '../render/memberfile.ts';
+import { canSign } from './certificates.ts';
 import { diagnose } from './diagnose.ts';
-import type { Nudge, Ruling, Seal, Step } from './rule.ts';
+import { allWhys } from './health.ts';
+import { lasting, type Nudge, type Ruling, type Seal, type Step } from './rule.ts';
 
-/** A kubelet that missed the first nudge is nudged again after this many milliseconds. */
+/** A kubelet that missed the first nudge is nudged again after this many milliseconds, then after twice as long each time. */
 const NUDGE_AGAIN_MS = 1500;
+const NUDGE_SELDOM_MS = 60_000;
+
+const LOOK = 'look at the pod, its node, and the network between the members and to the operator';
 
 /**
  * A kubelet begins with a pod within moments. One that asks for its objects before the API server has seen the binding is
@@ -22,9 +28,7 @@ const BEGIN_MS = 2_000;
 export function stalePodRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
   const genesis = o.identity.genesis;
-  const stale = o.pods.filter(
-    (p) => p.metadata.annotations?.[ANNOTATIONS.genesis] !== genesis && p.metadata.deletionTimestamp === undefined,
-  );
+  const stale = o.pods.filter((p) => p.metadata.deletionTimestamp === undefined && isLeftOver(o.cluster, p, genesis));
   if (stale.length === 0) return undefined;
   const message = `deleting pods of the earlier attempt: ${stale.map((p) => p.metadata.name).join(', ')}`;
   return { step: { action: 'DeletePods', pods: stale, reason: 'PodsReplaced', message } };
@@ -53,10 +57,28 @@ function open(o: Observed, record: Identity): Ruling {
     const message = `sealing the files of ${started.join(', ')}, and telling their kubelets`;
     return { step: { action: 'SealMembers', seal, reason: 'Sealing', message } };
   }
-  const trouble = diagnose(o);
-  if (trouble !== undefined) return { finding: trouble };
   const message = `${record.members.length - left.length + started.length} of ${record.members.length} members have started`;
-  return { finding: { kind: 'progress', reason: 'Bootstrapping', message } };
+  const late = left.filter((name) => !started.includes(name));
+  const remedy = `${allWhys(o.members.filter((m) => late.includes(m.name)))}; ${LOOK}`;
+  return { finding: diagnose(o) ?? lasting({ ms: quietMs(o, left), reason: 'Bootstrapping', message, remedy }) };
+}
+
+/** How long nothing has come of the pods of these members, nor of the StatefulSet that is to make them. */
+function quietMs({ children, pods, now }: Observed, names: readonly string[]): number {
+  const set = children.find((c) => c.child.resource.kind === 'StatefulSet')?.live;
+  const theirs = pods.filter((p) => names.includes(p.metadata.name));
+  const turns = theirs.flatMap((p) => p.status?.conditions?.map((c) => c.lastTransitionTime) ?? []);
+  const made = [set, ...theirs].map((x) => x?.metadata.creationTimestamp);
+  return leastMs(
+    now,
+    [...made, ...turns].map((time) => Date.parse(time ?? '')),
+  );
+}
+
+/** Since the newest of these times; 0 without any. */
+function leastMs(now: Date, times: readonly number[]): number {
+  const known = times.filter((time) => Number.isFinite(time));
+  return known.length === 0 ? 0 : now.getTime() - Math.max(...known);
 }
 
 /** Undefined while no certificate can be issued: then the files cannot be vouched for either. */
@@ -65,9 +87,8 @@ function sealOf(o: Observed, record: Identity, names: readonly string[]): Seal |
   const files = renderMemberFiles(identity, o.cluster.metadata.namespace as string);
   const need = certificateNeeds(o.cluster, o.spec, identity, files).find((n) => n.extra === files.files);
   const secret = o.secrets.find((s) => s.need.name === need?.name && s.problem === undefined);
-  const authority = o.authorities.find((a) => a.side === need?.side);
-  if (need === undefined || secret === undefined || authority?.fingerprint !== record.authorities?.[need.side])
-    return undefined;
+  const signed = o.authorities.some((a) => a.side === need?.side && canSign(o, a));
+  if (need === undefined || secret === undefined || !signed) return undefined;
   const nudges = o.pods
     .filter((p) => names.includes(p.metadata.name) && p.metadata.deletionTimestamp === undefined)
     .map((pod) => nudgeOf(files, pod, o.now));
@@ -77,14 +98,11 @@ function sealOf(o: Observed, record: Identity, names: readonly string[]): Seal |
 function sealed(o: Observed): Ruling {
   if (o.identity === undefined || o.files === undefined) return {};
   const unproven = o.members.filter((m) => m.provenFile !== o.files?.proofs[m.name]);
-  if (unproven.length > 0)
-    return nudgeAgain(
-      o,
-      unproven.map((m) => m.name),
-    );
+  if (unproven.length > 0) return nudgeAgain(o, unproven);
   const problem = membershipProblem(o);
   if (problem !== undefined) {
-    return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Bootstrapping', message: problem } };
+    const ms = sinceToldMs(o, o.pods);
+    return { finding: diagnose(o) ?? lasting({ ms, reason: 'Bootstrapping', message: problem, remedy: LOOK }) };
   }
   const unmarked = o.children.filter(
     (c) =>
@@ -115,7 +133,7 @@ export function nudgeRule(o: Observed): Ruling | undefined {
   const untold = o.pods.filter(
     (p) =>
       p.metadata.deletionTimestamp === undefined &&
-      toldOf(o, p) === undefined &&
+      toldOf(o.files, p) === undefined &&
       (isMemberSealed(p) || isOverlooked(p, o.now)),
   );
   return untold.length === 0 ? undefined : { step: nudge(o, untold) };
@@ -127,29 +145,46 @@ function isOverlooked({ status }: Pod, now: Date): boolean {
   return now.getTime() - Date.parse(bound.lastTransitionTime ?? '') > BEGIN_MS;
 }
 
-function nudgeAgain(o: Observed, unproven: readonly string[]): Ruling {
-  const due = o.pods.filter((p) => {
-    if (!unproven.includes(p.metadata.name) || p.metadata.deletionTimestamp !== undefined) return false;
-    return o.now.getTime() - (toldOf(o, p) ?? 0) > NUDGE_AGAIN_MS;
+function nudgeAgain(o: Observed, unproven: readonly MemberView[]): Ruling {
+  const names = unproven.map((m) => m.name);
+  const pods = o.pods.filter((p) => names.includes(p.metadata.name) && p.metadata.deletionTimestamp === undefined);
+  const due = pods.filter((p) => {
+    const { first, last } = toldOf(o.files, p) ?? { first: 0, last: 0 };
+    // As long again as it was told in vain.
+    const pauseMs = Math.min(NUDGE_SELDOM_MS, Math.max(NUDGE_AGAIN_MS, last - first));
+    return o.now.getTime() - last > pauseMs;
   });
   if (due.length > 0) return { step: nudge(o, due) };
-  const message = `waiting for ${unproven.join(', ')} to serve with the sealed files`;
-  return { finding: diagnose(o) ?? { kind: 'progress', reason: 'Sealing', message } };
+  const silent = unproven.filter((m) => m.status === undefined);
+  const why = silent.length === 0 ? '' : ` (${allWhys(silent)})`;
+  const message = `waiting for ${names.join(', ')} to serve with the sealed files${why}`;
+  const ms = sinceToldMs(o, pods);
+  return { finding: diagnose(o) ?? lasting({ ms, reason: 'Sealing', message, remedy: LOOK }) };
 }
 
 const fileHash = (files: MemberFiles | undefined, { metadata }: Pod): string =>
   (files?.proofs[metadata.name] ?? '').slice(-16);
 
-const nudgeOf = (files: MemberFiles | undefined, pod: Pod, now: Date): Nudge => ({
-  pod,
-  value: `${fileHash(files, pod)}@${now.getTime()}`,
-});
-
-/** When the pod's kubelet was told of the member's present file, in milliseconds since the epoch. */
-function toldOf(o: Observed, pod: Pod): number | undefined {
-  const [told, at] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
-  return told === fileHash(o.files, pod) ? Number(at) : undefined;
+function nudgeOf(files: MemberFiles | undefined, pod: Pod, at: Date): Nudge {
+  const now = at.getTime();
+  return { pod, value: `${fileHash(files, pod)}@${toldOf(files, pod)?.first ?? now}@${now}` };
 }
+
+/** When the pod's kubelet was told of the member's file, first and last, in milliseconds since the epoch. */
+function toldOf(
+  files: MemberFiles | undefined,
+  pod: Pod,
+): { readonly first: number; readonly last: number } | undefined {
+  const [told, first, last = first] = (pod.metadata.annotations?.[ANNOTATIONS.file] ?? '').split('@');
+  return told === fileHash(files, pod) ? { first: Number(first), last: Number(last) } : undefined;
+}
+
+/** How long the kubelets of these pods have been told of the present files. */
+const sinceToldMs = (o: Observed, pods: readonly Pod[]): number =>
+  leastMs(
+    o.now,
+    pods.map((p) => toldOf(o.files, p)?.first ?? Number.NaN),
+  );
 
 /** A change of the pod makes the kubelet look at it and its volumes at once instead of within a minute. */
 function nudge(o: Observed, due: readonly Pod[]): Step {
@@ -160,12 +195,18 @@ function nudge(o: Observed, due: readonly Pod[]): Step {
 
 /** Why the live membership is not yet exactly ours: read through a quorum, all started, all voters, one cluster ID. */
 function membershipProblem(o: Observed): string | undefined {
-  if (!o.quorum.read || o.quorum.members === undefined) return 'waiting for the members to elect a leader';
+  if (!o.quorum.read || o.quorum.members === undefined) {
+    const silent = o.members.filter((m) => m.status === undefined);
+    return `waiting for the members to elect a leader${silent.length === 0 ? '' : ` (${allWhys(silent)})`}`;
+  }
   const wanted = o.members.map((m) => m.name).toSorted();
   const live = o.quorum.members.map((m) => (m.isLearner ? `${m.name} (learner)` : m.name)).toSorted();
   if (wanted.join() !== live.join()) return `the member list is ${live.join(', ')}; expected ${wanted.join(', ')}`;
-  const silent = o.members.filter((m) => m.status === undefined).map((m) => m.name);
-  if (silent.length > 0) return `waiting for ${silent.join(', ')}`;
+  const silent = o.members.filter((m) => m.status === undefined);
+  if (silent.length > 0) return `waiting for ${allWhys(silent)}`;
+  // All members serve the same certificate: only its id says that a member is the one that was asked for.
+  const other = o.members.find((m) => o.quorum.members?.find((x) => x.name === m.name)?.id !== m.status?.memberId);
+  if (other !== undefined) return `another member answers at the address of ${other.name}`;
   const ids = new Set(o.members.map((m) => m.status?.clusterId));
   return ids.size === 1 ? undefined : `members report different cluster IDs: ${[...ids].join(', ')}`;
 }
