@@ -18,7 +18,7 @@ import {
 import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { absence, repair } from './drift.ts';
-import { foreignness, isLeftOver } from './foreign.ts';
+import { foreignness, isLeftOver, isMember } from './foreign.ts';
 import { claimIdentity, decodeIdentity, encodeIdentity, type Identity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import type { OwnWrites } from './ownwrites.ts';
@@ -266,7 +266,7 @@ async function deleteStalePod(deps: ActorDeps, cluster: EtcdCluster, pod: Pod, s
     liveRecord(deps, cluster, signal),
   ]);
   if (record?.phase !== 'Forming' || live === undefined || live.metadata.uid !== pod.metadata.uid) return;
-  if (isLeftOver(cluster, live, record.genesis)) await remove(deps, pods, live, signal);
+  if (isMember(cluster, live) && isLeftOver(cluster, live, record.genesis)) await remove(deps, pods, live, signal);
 }
 
 /** Claim and record are read live: what is marked or formed meanwhile stays. */

@@ -29,7 +29,7 @@ export function isOfSet(cluster: EtcdCluster, pod: KubeObject): boolean {
 /** Of another formation. What a StatefulSet that was just replaced has left for the next one tells it by its genesis. */
 export function isLeftOver(cluster: EtcdCluster, pod: KubeObject, genesis: string): boolean {
   const other = pod.metadata.annotations?.[ANNOTATIONS.genesis];
-  return other !== genesis && (other === undefined ? isOfSet(cluster, pod) : isMember(cluster, pod));
+  return other !== genesis && (other !== undefined || isOfSet(cluster, pod));
 }
 
 /** A pod of the cluster's StatefulSet, or one that it is about to take over. A label alone makes no member. */

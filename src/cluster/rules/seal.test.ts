@@ -183,9 +183,9 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
-    sentence: 'a kubelet that was not told with the seal is told',
-    seen: observed({ identity: forming(0, 1), members: members(down(2)), pods: [0, 1, 2].map((i) => pod(i)) }),
-    action: 'NudgeKubelets',
+    sentence: 'a kubelet that could not be told with the first go does not hold up the second',
+    seen: observed({ identity: forming(0, 1), secrets: [serverSecret], pods: [0, 1, 2].map((i) => pod(i)) }),
+    action: 'SealMembers',
   },
   {
     sentence: 'pods that may not have the sealed files are made to look again',
@@ -241,7 +241,7 @@ const rows: Row[] = [
     seen: observed({
       identity: unsealed,
       secrets: [serverSecret],
-      pods: [{ metadata: { ...pod(0, 'ffff').metadata, ownerReferences: [] } }],
+      pods: [{ metadata: { ...pod(0).metadata, annotations: {}, ownerReferences: [] } }],
     }),
     action: 'SealMembers',
   },

@@ -126,15 +126,18 @@ const formedClaim = <T extends { metadata: { annotations?: Record<string, string
   metadata: { ...claim.metadata, annotations: { ...claim.metadata.annotations, [ANNOTATIONS.formed]: 'true' } },
 });
 
-/** A kubelet otherwise looks at a pod again only within a minute, or begins with it when its back-off is over. */
+/**
+ * A kubelet otherwise looks at a pod again only within a minute, or begins with it when its back-off is over. Those that
+ * could not be told with the first go of the seal do not hold up the second.
+ */
 export function nudgeRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
-  const isMemberSealed = (p: Pod) => o.identity?.members.some((m) => m.name === p.metadata.name && m.sealed) === true;
+  const allSealed = isSealed(o.identity);
   const untold = o.pods.filter(
     (p) =>
       p.metadata.deletionTimestamp === undefined &&
       toldOf(o.files, p) === undefined &&
-      (isMemberSealed(p) || isOverlooked(p, o.now)),
+      (allSealed || isOverlooked(p, o.now)),
   );
   return untold.length === 0 ? undefined : { step: nudge(o, untold) };
 }
