@@ -5,6 +5,7 @@ import type { EtcdBackup } from '../../api/backup.ts';
 import { clusterBackupStatus } from '../clusterstatus.ts';
 import { cluster, scheduled } from '../fixtures.ts';
 import { ScheduleController, type ScheduleControllerDeps } from './controller.ts';
+import { KEEP_COMPLETED } from './history.ts';
 import { ScheduleMemory } from './memory.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: new Date('2026-11-23T07:00:01Z') }));
@@ -18,7 +19,7 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
     status: { backup: { schedules: [{ name: 'hourly', nextScheduleTime: promised }] } },
   });
   const memory = new ScheduleMemory();
-  const [made, reasons, told]: [string[], string[], object[]] = [[], [], []];
+  const [made, cleared, reasons, told]: [string[], string[], string[], object[]] = [[], [], [], []];
   let reconcile: ((key: object, ctx: object) => Promise<unknown>) | undefined;
   const watched = (objects: readonly unknown[]) => ({ get: () => objects[0], list: () => objects });
   void new ScheduleController({
@@ -32,6 +33,7 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
         made.push(backup.metadata.name);
         return Promise.resolve(backup);
       },
+      delete: (_: unknown, { name }: { name: string }) => Promise.resolve(void cleared.push(name)),
     },
     events: { emit: (_: unknown, event: { reason: string }) => reasons.push(event.reason) },
     backups: watched(backups),
@@ -41,7 +43,7 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
   } as unknown as ScheduleControllerDeps);
   await reconcile?.({ namespace: 'shop', name: 'orders' }, { log: { info: () => undefined } });
   const health = clusterBackupStatus(subject, backups, memory, new Date())?.healthy;
-  return { made, reasons, told: told.length, health };
+  return { made, cleared, reasons, told: told.length, health };
 }
 
 const unfinished = (): EtcdBackup => {
@@ -70,4 +72,17 @@ it('a run that comes an hour late is given up', async () => {
     told: 1,
     health: { status: 'False', reason: 'BackupOverdue' },
   });
+});
+
+const history = (clusterUID: string | undefined): EtcdBackup[] =>
+  Array.from({ length: KEEP_COMPLETED + 1 }, (_, i) => {
+    const run = scheduled(`run-${i}`, `2026-11-22T${String(i).padStart(2, '0')}:00:00Z`, 'True');
+    return { ...run, status: { ...run.status, clusterUID } as NonNullable<EtcdBackup['status']> };
+  });
+
+it.each([
+  ['of this cluster is cleared away', cluster().metadata.uid, ['run-0']],
+  ['of an earlier cluster of the same name stays, and with it where its backups are', 'another', []],
+])('the oldest run %s', async (_, uid, cleared) => {
+  expect(await look('2026-11-23T08:00:00Z', history(uid))).toMatchObject({ cleared });
 });

@@ -64,12 +64,12 @@ export class ScheduleController {
     if (cluster.metadata.deletionTimestamp !== undefined) return undefined;
     const spec = effectiveSpec(cluster);
     if (!spec.ok || spec.spec.backup === undefined) return undefined;
-    const backups = this.#deps.backups.list(key.namespace).filter((b) => b.spec.clusterName === key.name);
     const now = new Date();
-    const mine = backups.filter((b) => isOf(cluster, b));
+    // Those of an earlier cluster of the same name tell where its backups are: they are nobody's to count or to clear.
+    const mine = this.#deps.backups.list(key.namespace).filter((b) => isOf(cluster, b));
     const views = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
     for (const view of views) await this.#follow(cluster, view, ctx);
-    for (const old of outdated(backups)) await this.#clear(old, ctx);
+    for (const old of outdated(mine)) await this.#clear(old, ctx);
     // A run that was just made or given up has moved its schedule on.
     const after = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
     const next = after.flatMap((v) =>
