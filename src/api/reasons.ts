@@ -249,10 +249,15 @@ const BACKUPS = {
   NoBackupYet: r('BackupHealthy', 'No backup has been made.', 'Wait for a schedule, or create an EtcdBackup.'),
   BackupOverdue: r(
     'BackupHealthy',
-    'The run of a schedule is not finished when the next one is due, or the latest run was left out.',
-    'Look at the EtcdBackup that the message names; the condition clears when a backup has finished.',
+    'The run of a schedule is not finished when the next one is due, the latest run was left out, or one that is due could not be made for five minutes.',
+    'Look at the EtcdBackup that the message names, and at the Events of the cluster; the condition clears when a backup has finished.',
   ),
   InvalidSchedule: r('BackupHealthy', 'A schedule cannot be read, or never comes.', 'Correct the field that is named.'),
+  BackupRefused: r(
+    'Event',
+    'The EtcdBackup of a run cannot be made; it is tried again for an hour.',
+    "Read the message, which is the API server's answer: a quota, a policy, a lost role.",
+  ),
   BackupSkipped: r('Event', 'A run is left out, because the one before is not finished.', 'Run it less often.'),
   BackupMissed: r('Event', 'A run was missed by more than an hour, for instance while the operator was away.'),
 };

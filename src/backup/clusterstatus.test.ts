@@ -70,12 +70,13 @@ describe('the backups of a cluster', () => {
     };
     const health = (
       backups: Parameters<typeof clusterBackupStatus>[1],
-      o: { memory?: ScheduleMemory; told?: string; suspend?: boolean } = {},
+      o: { memory?: ScheduleMemory; told?: string; suspend?: boolean; promised?: string } = {},
     ) => {
       const overdue = { reason: 'BackupOverdue', message: 'told before', lastTransitionTime: o.told };
       const conditions = o.told === undefined ? [] : [{ type: 'BackupHealthy', status: 'False', ...overdue }];
       const schedules = policy.schedules.map((s) => ({ ...s, suspend: o.suspend === true }));
-      const subject = cluster({ backup: { ...policy, schedules }, status: { conditions } });
+      const promise = { schedules: [{ name: 'hourly', nextScheduleTime: o.promised }] };
+      const subject = cluster({ backup: { ...policy, schedules }, status: { conditions, backup: promise } });
       return clusterBackupStatus(subject, backups, o.memory ?? new ScheduleMemory(), NOW)?.healthy;
     };
     const leftOut = (at: string) => {
@@ -86,6 +87,14 @@ describe('the backups of a cluster', () => {
 
     it('are healthy while a run is at work', () => {
       expect(health([done, hanging('2026-11-23T07:00:00Z')])).toMatchObject({ status: 'True' });
+    });
+    it('are overdue when a run that is due is not made for minutes, also when the next one is due by then', () => {
+      expect(health([done], { promised: '2026-11-23T07:00:00Z' })).toMatchObject({ status: 'True' });
+      expect(health([done], { promised: '2026-11-23T06:00:00Z' })).toMatchObject({
+        status: 'False',
+        reason: 'BackupOverdue',
+        message: expect.stringMatching(/^the run of hourly has been due since 2026-11-23T06:00:00Z/) as string,
+      });
     });
     it('are overdue when a run is not finished at the time of the next', () => {
       expect(health([done, hanging('2026-11-23T06:00:00Z')])).toMatchObject({

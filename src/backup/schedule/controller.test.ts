@@ -2,6 +2,7 @@
 // Tests of what becomes of a run that is due: made, or left out with an Event and the cluster told.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { EtcdBackup } from '../../api/backup.ts';
+import { KubeError } from '../../runtime/errors.ts';
 import { clusterBackupStatus } from '../clusterstatus.ts';
 import { cluster, scheduled } from '../fixtures.ts';
 import { ScheduleController, type ScheduleControllerDeps } from './controller.ts';
@@ -12,7 +13,7 @@ beforeEach(() => void vi.useFakeTimers({ now: new Date('2026-11-23T07:00:01Z') }
 afterEach(() => void vi.useRealTimers());
 
 /** One look at a cluster whose hourly run was promised for `promised`. */
-async function look(promised: string, backups: readonly EtcdBackup[]) {
+async function look(promised: string, backups: readonly EtcdBackup[], refusal?: Error, attempt = 1) {
   const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };
   const subject = cluster({
     backup: { store, schedules: [{ name: 'hourly', schedule: '0 5,7 * * *' }] },
@@ -30,6 +31,7 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
     },
     client: {
       create: (_: unknown, backup: EtcdBackup) => {
+        if (refusal !== undefined) return Promise.reject(refusal);
         made.push(backup.metadata.name);
         return Promise.resolve(backup);
       },
@@ -41,7 +43,12 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
     memory,
     clusterChanged: (key: object) => told.push(key),
   } as unknown as ScheduleControllerDeps);
-  await reconcile?.({ namespace: 'shop', name: 'orders' }, { log: { info: () => undefined } });
+  const ctx = { log: { info: () => undefined }, attempt };
+  const failed = await reconcile?.({ namespace: 'shop', name: 'orders' }, ctx).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(failed).toBe(refusal);
   const health = clusterBackupStatus(subject, backups, memory, new Date())?.healthy;
   return { made, cleared, reasons, told: told.length, health };
 }
@@ -72,6 +79,25 @@ it('a run that comes an hour late is given up', async () => {
     told: 1,
     health: { status: 'False', reason: 'BackupOverdue' },
   });
+});
+
+const quota = new KubeError('Forbidden', 'exceeded quota: few');
+const away = new KubeError('Unavailable', 'failed calling webhook');
+
+it.each([
+  ['that is refused is told at once', { refusal: quota, attempt: 1 }, ['BackupRefused']],
+  ['that fails for what may pass is not told at once', { refusal: away, attempt: 1 }, []],
+  ['that goes on failing is told', { refusal: away, attempt: 3 }, ['BackupRefused']],
+])('a run %s', async (_, { refusal, attempt }, reasons) => {
+  expect(await look('2026-11-23T07:00:00Z', [], refusal, attempt)).toMatchObject({ made: [], reasons });
+});
+it('a run that is refused for minutes makes the cluster overdue', async () => {
+  const seen = await look('2026-11-23T05:00:00Z', [], quota, 9);
+  expect(seen.health).toMatchObject({ status: 'False', reason: 'BackupOverdue' });
+});
+it('a run that is refused keeps nothing from being cleared away: that may be what makes room for it', async () => {
+  const seen = await look('2026-11-23T07:00:00Z', history(cluster().metadata.uid), quota);
+  expect(seen).toMatchObject({ made: [], cleared: ['run-0'] });
 });
 
 const history = (clusterUID: string | undefined): EtcdBackup[] =>

@@ -37,7 +37,7 @@ describe('a schedule', () => {
       'makes up for the latest missed run only',
       { ...hourly, schedule: '*/10 * * * *' },
       { now: '2026-11-23T11:45:00Z', promised: '2026-11-23T11:00:00Z' },
-      { due: at('2026-11-23T11:40:00Z') },
+      { due: at('2026-11-23T11:40:00Z'), next: at('2026-11-23T11:00:00Z') },
     ],
     [
       'gives up a run that is more than an hour late',

@@ -23,7 +23,7 @@ export interface ScheduleState {
   readonly due?: Date;
   /** Given up because nobody was there to make it in time. */
   readonly missed?: Date;
-  /** Absent while suspended. */
+  /** While a run is due: since when one has been. Absent while suspended. */
   readonly next?: Date;
   /** The expression or the time zone is none, or no such time will come. */
   readonly problem?: string;
@@ -44,8 +44,8 @@ export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleSta
   const latest = latestRun(cron.cron, o.now);
   if (latest === undefined || latest < o.promised || (o.handled !== undefined && latest <= o.handled)) return upcoming;
   if (o.now.getTime() - latest.getTime() > START_DEADLINE_MS) return { ...upcoming, missed: latest };
-  // The promise stands until the run is made, so that an operator that dies now finds it again.
-  return { due: latest, next: latest };
+  // The promise stands until a run is made, so that an operator that dies now finds it again.
+  return { due: latest, next: o.promised };
 }
 
 /** The first run after a time; `undefined` for a schedule that cannot be read. */
