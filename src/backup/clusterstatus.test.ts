@@ -17,6 +17,8 @@ const stalled = backup({
   },
 });
 
+const ahead = scheduled('a', '2026-11-23T05:00:00Z', 'True');
+
 describe('the backups of a cluster', () => {
   it.each([
     ['unknown before the first', [], 'Unknown', 'NoBackupYet'],
@@ -32,6 +34,15 @@ describe('the backups of a cluster', () => {
       [scheduled('b', '2026-11-23T05:00:00Z', 'False'), scheduled('a', '2026-11-23T06:00:00Z', 'True')],
       'True',
       'LastBackupSucceeded',
+    ],
+    [
+      'not healthy after a failure, though the one before says that it ended later',
+      [
+        scheduled('b', '2026-11-23T06:00:00Z', 'False'),
+        { ...ahead, status: { ...ahead.status, completionTime: '2026-11-23T08:00:00Z' } as typeof ahead.status },
+      ],
+      'False',
+      'BucketNotFound',
     ],
     [
       'not healthy while one waits for somebody',
@@ -55,6 +66,14 @@ describe('the backups of a cluster', () => {
     expect(of([scheduled('new', '2026-11-23T06:00:00Z', 'True')], subject)?.status).toEqual({
       lastSuccessfulBackup: 'new',
       lastSuccessTime: '2026-11-23T06:00:00Z',
+    });
+  });
+  it('do not remember a success of the future', () => {
+    const subject = cluster({
+      status: { backup: { lastSuccessfulBackup: 'old', lastSuccessTime: '2026-11-24T00:00:00Z' } },
+    });
+    expect(of([scheduled('new', '2026-11-23T06:00:00Z', 'True')], subject)?.status).toMatchObject({
+      lastSuccessfulBackup: 'new',
     });
   });
   describe('of a schedule', () => {

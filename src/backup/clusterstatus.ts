@@ -18,6 +18,7 @@ export interface ClusterBackupStatus {
 const UNMADE_MS = 300_000;
 
 const ready = (b: EtcdBackup): Condition | undefined => b.status?.conditions?.find((c) => c.type === 'Ready');
+const madeAt = (b: EtcdBackup): string => b.metadata.creationTimestamp ?? '';
 const doneAt = (b: EtcdBackup): string => b.status?.completionTime ?? '';
 const stalled = (b: EtcdBackup): boolean => b.status?.conditions?.some((c) => c.type === 'Stalled') === true;
 
@@ -31,11 +32,12 @@ export function clusterBackupStatus(
   const spec = effectiveSpec(cluster);
   if (!spec.ok || spec.spec.backup === undefined) return undefined;
   const views = viewSchedules(cluster, spec.spec.backup, backups, memory, now);
+  // By the clock of the API server, which is one for all of them. One runs at a time, in this order.
   const finished = backups
     .filter((b) => b.status?.completionTime !== undefined)
-    .toSorted((a, b) => doneAt(a).localeCompare(doneAt(b)));
+    .toSorted((a, b) => madeAt(a).localeCompare(madeAt(b)) || a.metadata.name.localeCompare(b.metadata.name));
   return {
-    status: status(cluster, finished, views),
+    status: status(cluster, finished, views, now),
     healthy: healthy(cluster, { backups, last: finished.at(-1), views, now }),
   };
 }
@@ -44,12 +46,14 @@ function status(
   cluster: EtcdCluster,
   finished: readonly EtcdBackup[],
   views: readonly ScheduleView[],
+  now: Date,
 ): ClusterBackupStatus['status'] {
   const previous = cluster.status?.backup;
   const success = finished.findLast((b) => ready(b)?.status === 'True');
   const at = success?.status?.completionTime;
-  // The objects may be cleared away; that a backup succeeded stays true.
-  const newer = at !== undefined && at >= (previous?.lastSuccessTime ?? '');
+  // The objects may be cleared away; that a backup succeeded stays true, unless a wrong clock said so.
+  const before = previous?.lastSuccessTime ?? '';
+  const newer = at !== undefined && (at >= before || before > seconds(now));
   const lastSuccessTime = newer ? at : previous?.lastSuccessTime;
   const lastSuccessfulBackup = newer ? success?.metadata.name : previous?.lastSuccessfulBackup;
   return {

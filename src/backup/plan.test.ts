@@ -301,4 +301,13 @@ describe('a backup', () => {
     });
     expect(status.conditions.map((c) => [c.type, c.status, c.reason])).toEqual([['Ready', 'True', 'Completed']]);
   });
+
+  it.each([
+    ['as its Job says', '2026-11-23T07:00:09Z', '2026-11-23T07:00:09Z'],
+    ['now, if the clock of its node runs ahead', '2026-11-23T09:00:00Z', '2026-11-23T07:00:30Z'],
+    ['when it began, if the clock of its node is behind', '2026-11-23T05:00:00Z', '2026-11-23T07:00:01Z'],
+  ])('ended %s', (_, told, completionTime) => {
+    const result = { ...success, completionTime: told };
+    expect(backupStatus(backup(), { kind: 'done', result }, job(1), NOW)).toMatchObject({ completionTime });
+  });
 });

@@ -23,8 +23,16 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
     ...(attempts === 0 ? {} : { attempts }),
     ...(startTime === undefined ? {} : { startTime }),
     ...(verdict.kind === 'done' ? outcome(verdict.result) : {}),
-    ...(final ? { completionTime: verdict.kind === 'done' ? verdict.result.completionTime : seconds(now) } : {}),
+    ...(final
+      ? { completionTime: seconds(verdict.kind === 'done' ? ended(verdict.result, startTime, now) : now) }
+      : {}),
   };
+}
+
+/** As the Job's node tells it, whose clock may be wrong: not before the first Job was made, and not after now. */
+function ended({ completionTime }: JobSuccess, startTime: string | undefined, now: Date): Date {
+  const earliest = startTime === undefined ? 0 : Date.parse(startTime);
+  return new Date(Math.min(now.getTime(), Math.max(earliest, Date.parse(completionTime))));
 }
 
 function outcome(r: JobSuccess): Partial<EtcdBackupStatus> {
