@@ -115,6 +115,11 @@ const fields: [string, Partial<Observed>, object][] = [
     },
   ],
   [
+    'the client Secrets that are there, and that of backups, are named, so that they can be removed one day',
+    { secrets: [issued('orders-tls-server'), issued('orders-tls-backup'), issued('orders-client-app', {}, 'app')] },
+    { clientSecrets: ['orders-client-app', 'orders-tls-backup'] },
+  ],
+  [
     'each member has its id, role, version, sizes and the time since when it serves',
     {},
     {
@@ -306,14 +311,16 @@ describe('conditions', () => {
     ['a spec that cannot be meant', 'InvalidSpec', invalidStatus],
     ['a cluster that cannot be looked at', 'ReconcileFailed', failedStatus],
   ])(
-    '%s blocks; members stay as they were seen, and nobody claims that they still serve',
+    '%s blocks; members stay as they were seen, and nobody claims that they still serve or that backups are made',
     (_sentence, reason, make) => {
-      const earlierStatus = deriveStatus(observed(), [], undefined);
+      const healthy = { status: 'True' as const, reason: 'LastBackupSucceeded', message: 'm' };
+      const earlierStatus = deriveStatus(observed(), [], { status: {}, healthy });
       const failure = { ok: false as const, field: 'spec.x', message: 'is wrong' };
       const status = make({ ...cluster, status: earlierStatus }, failure, now);
-      expect(['Ready', 'Stalled', 'Available'].map((type) => saidOf(status, type))).toEqual([
+      expect(['Ready', 'Stalled', 'Available', 'BackupHealthy'].map((type) => saidOf(status, type))).toEqual([
         `False ${reason}`,
         `True ${reason}`,
+        `Unknown ${reason}`,
         `Unknown ${reason}`,
       ]);
       expect(status.members).toEqual(earlierStatus.members);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Derives the status of a cluster from what was observed and found. Pure; the one place where its conditions are made.
 import type { EffectiveSpecFailure, EtcdCluster, EtcdClusterStatus, MemberRecord } from '../api/cluster.ts';
-import { LABELS } from '../api/names.ts';
+import { childNames, LABELS } from '../api/names.ts';
 import { versionAdvice } from '../api/versions.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { seconds } from '../runtime/time.ts';
@@ -59,9 +59,12 @@ export function deriveStatus(
   };
 }
 
-/** Those in use, and those that are still to be deleted. */
+/** Those in use, that of backups among them, and those that are still to be deleted. */
 function clientSecrets(o: Observed): string[] {
-  const used = o.secrets.filter((s) => s.need.client !== undefined && s.secret !== undefined).map((s) => s.need.name);
+  const { backupTls } = childNames(o.cluster.metadata.name);
+  const used = o.secrets
+    .filter((s) => (s.need.client !== undefined || s.need.name === backupTls) && s.secret !== undefined)
+    .map((s) => s.need.name);
   const unknown = o.identity?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
   const leaving = o.obsolete.filter((x) => x.resource.kind === 'Secret').map((x) => x.name);
   return [...new Set([...used, ...unknown, ...leaving])].toSorted();
@@ -97,8 +100,8 @@ function blockedStatus(cluster: EtcdCluster, reason: string, message: string, no
     message,
     observedGeneration: generation,
   });
-  // Nobody looked at the members: what was said of them may not be true any more.
-  const unseen = ['Available', 'MembersHealthy'];
+  // Nobody looked at the members or the backups: what was said of them may not be true any more.
+  const unseen = ['Available', 'MembersHealthy', 'BackupHealthy'];
   const kept = (cluster.status?.conditions ?? [])
     .filter((c) => !['Ready', 'Stalled', 'Reconciling'].includes(c.type))
     .map(({ lastTransitionTime: _, ...c }) => (unseen.includes(c.type) ? { ...c, ...draft(c.type, 'Unknown') } : c));
