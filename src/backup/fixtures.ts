@@ -89,6 +89,8 @@ export function pod(
   o: {
     phase?: string;
     created?: string;
+    /** When its grace period ends. */
+    deleted?: string;
     terminated?: object;
     waiting?: object;
     reason?: string;
@@ -104,6 +106,7 @@ export function pod(
       name: 'p',
       namespace: 'shop',
       creationTimestamp: o.created ?? '2026-11-23T07:00:20Z',
+      ...(o.deleted === undefined ? {} : { deletionTimestamp: o.deleted }),
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid: JOB_UID, controller: true }],
     },
     status: {

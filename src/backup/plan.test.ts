@@ -261,6 +261,47 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     { verdict: { kind: 'done' } },
   ],
   [
+    'repeats a Job that is to fail, though a node that does not answer keeps its pod',
+    {
+      jobs: [job(1, { end: 'FailureTarget', reason: 'BackoffLimitExceeded' })],
+      pods: [pod({ phase: 'Running', deleted: '2026-11-23T06:59:30Z' })],
+      podsAreLive: true,
+    },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'gives the pod of a Job that is to fail the time to stop',
+    {
+      jobs: [job(1, { end: 'FailureTarget', reason: 'BackoffLimitExceeded' })],
+      pods: [pod({ phase: 'Running', deleted: '2026-11-23T06:59:31Z' })],
+    },
+    { verdict: { kind: 'progress', reason: 'Running', lookAgainMs: 1_000 } },
+  ],
+  [
+    'does not take a Job that is to fail for over while its pod runs',
+    { jobs: [job(1, { end: 'FailureTarget' })], pods: [pod({ phase: 'Running' })] },
+    { verdict: { kind: 'progress', reason: 'Running' } },
+  ],
+  [
+    'repeats a Job that is to fail as soon as its pod has ended without a word',
+    { jobs: [job(1, { end: 'FailureTarget' })], pods: [pod({ phase: 'Failed' })], podsAreLive: true },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'fails for good at the deadline, though a node that does not answer keeps its pod',
+    {
+      jobs: [job(1, { end: 'FailureTarget', reason: 'DeadlineExceeded' })],
+      pods: [pod({ phase: 'Running', deleted: '2026-11-23T06:59:30Z' })],
+      podsAreLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'fails for good well past its deadline, whatever Kubernetes says',
+    { jobs: [job(1, { created: '2026-11-22T18:50:00Z' })], pods: [pod({ phase: 'Running' })], podsAreLive: true },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
     'holds a repetition until the cluster is Available again',
     { jobs: [job(1, { end: 'Failed' })], podsAreLive: true, cluster: cluster({ available: 'False' }) },
     { verdict: { reason: 'ClusterUnavailable' } },

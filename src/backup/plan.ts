@@ -59,8 +59,8 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   const last = o.jobs.at(-1);
   const attempted = Math.max(last === undefined ? 0 : attemptOf(last.metadata.name), o.backup.status?.attempts ?? 0);
   if (attempted === 0) return start(o, 1);
-  const state = last === undefined || attemptOf(last.metadata.name) < attempted ? GONE : jobState(last, o.pods);
-  if (state.kind === 'running') return working(o, last as Job);
+  const state = last === undefined || attemptOf(last.metadata.name) < attempted ? GONE : jobState(last, o.pods, o.now);
+  if (state.kind === 'running') return working(o, last as Job, state.leftMs);
   if (state.kind === 'result') {
     const { result } = state;
     if (result.ok) return { verdict: { kind: 'done', result } };
@@ -73,14 +73,14 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   return state.repeatable ? again(o, attempted, state) : failed(state.reason, state.message);
 }
 
-function working(o: ObservedBackup, job: Job): BackupPlan {
+function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
   const found = obstacle(job, o.pods, o.refused, o.now);
-  if (found === undefined) return progress('Running', 'the snapshot is being taken and stored');
+  if (found === undefined) return progress('Running', 'the snapshot is being taken and stored', leftMs);
   if (found.patienceMs > 0) return progress('Running', 'the pod of the Job starts', found.patienceMs);
   // The cache may be late, and only events tell why there is no pod.
   if (o.pods.length === 0 && !o.podsAreLive)
     return { ...progress('Running', 'the Job waits for its pod'), step: { action: 'ReadPods' } };
-  return blocked(found.reason, found.message, o.pods.length === 0 ? PODLESS_MS : undefined);
+  return blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
 }
 
 const GONE = {

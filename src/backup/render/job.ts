@@ -11,7 +11,7 @@ import { BACKUP_ANNOTATIONS, backupLabels, jobName } from '../marks.ts';
 /** As every pod that we make: numeric, because Pod Security cannot judge names. */
 const RUN_AS = 65_532;
 /** Ends a Job that hangs in spite of all its own deadlines. */
-const DEADLINE_SECONDS = 12 * 3600;
+export const DEADLINE_SECONDS = 12 * 3600;
 /** To abort an upload and remove what was stored when the pod is told to stop. */
 const GRACE_SECONDS = 60;
 
