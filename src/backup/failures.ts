@@ -24,7 +24,8 @@ export const REMEDIES = {
     'compare the settings of the bucket (object lock, required encryption headers, policies) with what the Job sends: plain multipart uploads with SHA-256 checksums; then create a new EtcdBackup',
   EndpointForbidden:
     'use a name of the store that resolves to its own address: loopback, link-local, metadata and API server addresses are refused; then create a new EtcdBackup',
-  KeyTaken: 'move away the object that lies under the name of this backup; then create a new EtcdBackup',
+  KeyTaken:
+    'look at what else writes below the prefix of this cluster, where every backup has names of its own; then create a new EtcdBackup',
   SourceUnavailable: "look at the cluster's members and the events of its pods; then create a new EtcdBackup",
   SourceStalled:
     "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",
@@ -55,5 +56,12 @@ export class BackupError extends Error {
 
   get remedy(): string {
     return REMEDIES[this.reason];
+  }
+}
+
+/** The request that completes a backup has left, and nobody knows whether the store took it: what it needs must stay. */
+export class OutcomeUnknown extends BackupError {
+  constructor(cause: unknown) {
+    super('Interrupted', 'the answer to the last request is missing: the backup may be complete', { cause });
   }
 }

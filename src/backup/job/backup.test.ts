@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests that an object which cannot become a backup is removed, also by a key that may not ask what else is there.
+// Tests of what becomes of an object that got no manifest: it is removed, unless it may have got one.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { BackupError } from '../failures.ts';
+import { BackupError, OutcomeUnknown } from '../failures.ts';
 import type { CreatedObject } from '../stores/store.ts';
 import { type BackupDeps, backUp } from './backup.ts';
 
 const UID = '0f9e8d7c-1111-4222-8333-444455556666';
 
-/** A store that returns other bytes than it was sent, to a key without the right to list. */
-function forgetful() {
+/** A store to a key without the right to list; `readBack`: what it returns of the object. */
+function storeOf(o: { readBack: 'same' | 'other'; manifest?: Error }) {
   const removed: string[] = [];
+  let stored = Buffer.alloc(0);
   const store = {
     head: () => Promise.reject(new BackupError('AccessDenied', 'no')),
-    open: (key: string) => Promise.resolve(key.endsWith('.json') ? undefined : Readable.from([Buffer.from('other')])),
+    open: (key: string) => {
+      if (key.endsWith('.json')) return Promise.resolve(undefined);
+      return Promise.resolve(Readable.from([o.readBack === 'same' ? stored : Buffer.from('other')]));
+    },
     create: async (key: string, body: Readable): Promise<CreatedObject> => {
-      let size = 0;
-      for await (const chunk of body as AsyncIterable<Buffer>) size += chunk.length;
-      return { key, size, etag: 'e', metadata: {}, upload: 'u' };
+      if (key.endsWith('.json') && o.manifest !== undefined) throw o.manifest;
+      stored = Buffer.concat((await body.toArray()) as Buffer[]);
+      return { key, size: stored.length, etag: 'e', metadata: {}, upload: 'u' };
     },
     removeIf: (key: string) => {
       removed.push(key);
@@ -28,12 +32,11 @@ function forgetful() {
   return { store, removed };
 }
 
-it('an object that was not read back as it was sent is removed without a look for its manifest', async () => {
-  const { store, removed } = forgetful();
+function depsOf(store: object): BackupDeps {
   const database = Buffer.alloc(4096, 7);
   const snapshot = [database, createHash('sha256').update(database).digest()];
   const size = database.length + 32;
-  const deps = {
+  return {
     config: {
       backup: { namespace: 'shop', name: 'now', uid: UID, created: '2026-11-23T07:00:00Z' },
       cluster: { name: 'orders', uid: UID },
@@ -49,6 +52,17 @@ it('an object that was not read back as it was sent is removed without a look fo
     log: { warn: () => undefined },
     signal: new AbortController().signal,
   } as unknown as BackupDeps;
-  await expect(backUp(deps)).rejects.toMatchObject({ reason: 'ReadBackMismatch' });
+}
+
+it('an object that was not read back as it was sent is removed without a look for its manifest', async () => {
+  const { store, removed } = storeOf({ readBack: 'other' });
+  await expect(backUp(depsOf(store))).rejects.toMatchObject({ reason: 'ReadBackMismatch' });
   expect(removed).toEqual([expect.stringMatching(/\.db\.zst$/)]);
+});
+
+it('an object whose manifest may have been written stays, and the next attempt finds out', async () => {
+  const { store, removed } = storeOf({ readBack: 'same', manifest: new OutcomeUnknown(new Error('ECONNRESET')) });
+  const head = (): Promise<undefined> => Promise.resolve(undefined);
+  await expect(backUp(depsOf({ ...store, head }))).rejects.toMatchObject({ reason: 'Interrupted' });
+  expect(removed).toEqual([]);
 });

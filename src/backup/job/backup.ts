@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { EtcdError } from '../../etcd/errors.ts';
 import { seconds } from '../../runtime/time.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import { BackupError } from '../failures.ts';
+import { BackupError, OutcomeUnknown } from '../failures.ts';
 import type { JobConfig } from '../jobconfig.ts';
 import { backupPrefix, dataKey, isDataKey, type KeyParts, manifestKey } from '../keys.ts';
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../manifest.ts';
@@ -83,7 +83,8 @@ async function orRemove<T>(deps: BackupDeps, stored: Stored, work: () => Promise
     return await work();
   } catch (error) {
     const parts = keyParts(deps.config);
-    // If the manifest may be there, so must the object: a manifest without one would be a lie.
+    // If the manifest may be there or still come, so must the object: a manifest without one would be a lie.
+    if (error instanceof OutcomeUnknown) throw error;
     const manifest = await deps.store.head(manifestKey(parts), cleanup()).catch(() => 'unknown' as const);
     const removable = manifest === undefined || (error instanceof BackupError && error.reason === 'KeyTaken');
     if (removable) await remove(deps.store, stored.object);
@@ -100,11 +101,13 @@ async function commit(deps: BackupDeps, parts: KeyParts, stored: Stored, startTi
     await deps.store.create(manifestKey(parts), Readable.from([text]), {
       signal: deps.signal,
       contentType: 'application/json',
+      decisive: true,
       metadata: { [BACKUP_MARK]: deps.config.backup.uid },
     });
     deps.progress.step('the manifest is written: the backup is complete', { object: manifest.object.key });
     return manifest;
   } catch (error) {
+    if (error instanceof OutcomeUnknown) throw error;
     if (deps.signal.aborted) throw deps.signal.reason;
     if (!(error instanceof BackupError && error.reason === 'KeyTaken')) throw error;
     const winner = await readManifest(deps, parts);
