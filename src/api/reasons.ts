@@ -213,7 +213,11 @@ const BACKUPS = {
   Completed: r('Ready (EtcdBackup)', 'The backup is stored, was read back, and has its manifest.'),
   Running: r('Ready, Reconciling (EtcdBackup)', 'The Job is at work.', 'Wait.'),
   Queued: r('Ready, Reconciling (EtcdBackup)', 'Another backup of the cluster comes first.', 'Wait.'),
-  Retrying: r('Ready, Reconciling (EtcdBackup)', 'An attempt was lost; the next one follows.', 'Wait.'),
+  Retrying: r(
+    'Ready, Reconciling (EtcdBackup)',
+    'An attempt was lost, or ended by what may pass; the next one follows.',
+    'Wait, or put right what the message names: the next attempt goes by the spec as it is then.',
+  ),
   ClusterUnavailable: r(
     'Ready, Reconciling (EtcdBackup)',
     'The cluster is not Available.',
@@ -244,7 +248,7 @@ const BACKUPS = {
     'Look at the events of the pod; most often a Secret that it mounts is missing.',
   ),
   Started: r('Event (EtcdBackup)', 'The first Job of a backup is made.'),
-  Retried: r('Event (EtcdBackup)', 'An attempt was lost, and another Job is made.'),
+  Retried: r('Event (EtcdBackup)', 'An attempt was lost, or ended by what may pass, and another Job is made.'),
   LastBackupSucceeded: r('BackupHealthy', 'The newest backup is complete.'),
   NoBackupYet: r('BackupHealthy', 'No backup has been made.', 'Wait for a schedule, or create an EtcdBackup.'),
   BackupOverdue: r(

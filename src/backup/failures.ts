@@ -42,6 +42,20 @@ export const REMEDIES = {
 
 export type FailureReason = keyof typeof REMEDIES;
 
+/**
+ * Attempts that ended so are repeated. `soon`: what stopped it is over by now. `later`: it may pass within minutes. For
+ * everything else somebody has to act.
+ */
+export const REPEATED: Partial<Record<FailureReason, 'soon' | 'later'>> = {
+  JobLost: 'soon',
+  Interrupted: 'soon',
+  StoreUnreachable: 'later',
+  StoreUnavailable: 'later',
+  StoreStalled: 'later',
+  SourceUnavailable: 'later',
+  SourceStalled: 'later',
+};
+
 export const isFailureReason = (s: string): s is FailureReason => Object.hasOwn(REMEDIES, s);
 
 /** A failure with a name. Its message is made by us and never holds secrets or bytes that a server sent. */

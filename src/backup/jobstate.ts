@@ -19,7 +19,6 @@ export type JobState =
       readonly kind: 'ended';
       readonly reason: FailureReason;
       readonly message: string;
-      readonly repeatable: boolean;
       /** A pod that is not shown yet could still say more. */
       readonly podsMatter: boolean;
       readonly endedAt: Date | undefined;
@@ -38,12 +37,11 @@ export function jobState(job: Job, pods: readonly Pod[], now: Date): JobState {
   if (leftMs > 0) return { kind: 'running', leftMs };
   if (outOfTime) return deadline(endedAt);
   const killed = mine.map((p) => containerOf(p)?.state?.terminated).find((t) => t !== undefined);
-  if (killed?.reason === 'OOMKilled')
-    return ended('OutOfMemory', 'the pod went over its memory limit', { repeatable: false, endedAt });
+  if (killed?.reason === 'OOMKilled') return ended('OutOfMemory', 'the pod went over its memory limit', endedAt);
   const evicted = mine.find((p) => p.status?.reason !== undefined)?.status?.reason;
   const silent = mine.every(isTerminal) ? 'its pod is gone' : 'the node of its pod does not answer';
   const why = evicted ?? (killed === undefined ? silent : `exit code ${killed.exitCode}`);
-  return ended('JobLost', `the Job ended without a result: ${printable(why)}`, { repeatable: true, endedAt });
+  return ended('JobLost', `the Job ended without a result: ${printable(why)}`, endedAt);
 }
 
 /** Whether a Job is over, whatever came of it. */
@@ -101,20 +99,16 @@ function overtimeMs({ metadata, spec, status }: Job, now: Date): number {
   return Date.parse(began) + (spec?.activeDeadlineSeconds ?? DEADLINE_SECONDS) * 1000 + OVERTIME_MS - now.getTime();
 }
 
-const ended = (
-  reason: FailureReason,
-  message: string,
-  o: { repeatable: boolean; endedAt: Date | undefined },
-): JobState => ({
+const ended = (reason: FailureReason, message: string, endedAt: Date | undefined): JobState => ({
   kind: 'ended',
   reason,
   message,
   podsMatter: true,
-  ...o,
+  endedAt,
 });
 
 /** Its pod was told to stop because of it: what it said then is the echo. Another try would take as long. */
 const deadline = (endedAt: Date | undefined): JobState =>
-  ended('DeadlineExceeded', 'the Job ran into its deadline', { repeatable: false, endedAt });
+  ended('DeadlineExceeded', 'the Job ran into its deadline', endedAt);
 
 const containerOf = (pod: Pod) => pod.status?.containerStatuses?.find((c) => c.name === 'backup');

@@ -2,6 +2,7 @@
 // Tests of what is decided about an EtcdBackup.
 import { describe, expect, it } from 'vitest';
 import { conditionsProblem } from '../runtime/conditions.ts';
+import type { FailureReason } from './failures.ts';
 import { backup, cluster, job, NOW, observed, pod, success } from './fixtures.ts';
 import type { ObservedBackup } from './observed.ts';
 import { planBackup } from './plan.ts';
@@ -9,7 +10,7 @@ import { encodeResult } from './result.ts';
 import { backupStatus } from './status.ts';
 
 const said = (message: string, exitCode = 0) => pod({ phase: 'Succeeded', terminated: { exitCode, message } });
-const failure = (reason: 'BucketNotFound' | 'Interrupted') => encodeResult({ ok: false, reason, message: 'why' });
+const failure = (reason: FailureReason) => encodeResult({ ok: false, reason, message: 'why' });
 const noStore = cluster();
 delete noStore.spec.backup;
 /** Half a minute before the test's now. */
@@ -175,8 +176,43 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
   ],
   [
     'repeats what was interrupted',
-    { jobs: [job(1, { end: 'Failed' })], pods: [said(failure('Interrupted'), 1)] },
+    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })], pods: [said(failure('Interrupted'), 1)] },
     { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'repeats what a store that is away for a moment ended, after a minute',
+    {
+      jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })],
+      pods: [said(failure('StoreUnreachable'), 1)],
+    },
+    {
+      verdict: {
+        kind: 'progress',
+        reason: 'Retrying',
+        message: 'StoreUnreachable: why; attempt 2 of 3 follows',
+        lookAgainMs: 50_000,
+      },
+    },
+  ],
+  [
+    'pauses also when the pod has its last word before its Job has failed',
+    { jobs: [job(1)], pods: [said(failure('SourceStalled'), 1)] },
+    { verdict: { reason: 'Retrying', lookAgainMs: 60_000 } },
+  ],
+  [
+    'goes on after that minute',
+    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T06:59:30Z' })], pods: [said(failure('StoreUnavailable'), 1)] },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'gives what does not pass within a minute five',
+    { jobs: [job(2, { end: 'Failed', at: '2026-11-23T06:59:30Z' })], pods: [said(failure('StoreStalled'), 1)] },
+    { verdict: { reason: 'Retrying', lookAgainMs: 240_000 } },
+  ],
+  [
+    'fails for good with what does not pass',
+    { jobs: [job(3, { end: 'Failed' })], pods: [said(failure('SourceUnavailable'), 1)] },
+    { verdict: { kind: 'failed', reason: 'SourceUnavailable' } },
   ],
   [
     'looks for the pod live before a Job is lost',

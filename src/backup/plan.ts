@@ -2,7 +2,7 @@
 // Decides about one EtcdBackup: what is true of it now, and what to do next. Pure.
 import type { BackupPolicy } from '../api/policy.ts';
 import type { Job } from '../runtime/resources.ts';
-import { type FailureReason, REMEDIES } from './failures.ts';
+import { type FailureReason, REMEDIES, REPEATED } from './failures.ts';
 import { jobState } from './jobstate.ts';
 import { attemptOf } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
@@ -35,9 +35,10 @@ export interface BackupPlan {
   readonly step?: Step;
 }
 
-/** Jobs per backup; only runs that were lost or interrupted are repeated, never those that failed. */
+/** Jobs per backup. */
 const MAX_ATTEMPTS = 3;
-const RETRY_AFTER_MS = 10_000;
+/** Before the second one and before the third. */
+const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
 const CREDENTIALS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;
 const PODLESS_MS = 60_000;
@@ -64,13 +65,13 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   if (state.kind === 'result') {
     const { result } = state;
     if (result.ok) return { verdict: { kind: 'done', result } };
-    if (result.reason !== 'Interrupted') return failed(result.reason, result.message);
-    return again(o, attempted, { reason: 'Interrupted', message: result.message, endedAt: state.endedAt });
+    // A pod has its last word before its Job is told to have failed.
+    return again(o, attempted, { ...result, endedAt: state.endedAt ?? o.now });
   }
   // The cache may show the end of a Job before the last word of its pod.
   if (!o.podsAreLive && state.podsMatter)
     return { ...progress('Running', 'the Job has ended'), step: { action: 'ReadPods' } };
-  return state.repeatable ? again(o, attempted, state) : failed(state.reason, state.message);
+  return again(o, attempted, state);
 }
 
 function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
@@ -87,7 +88,6 @@ const GONE = {
   kind: 'ended' as const,
   reason: 'JobLost' as const,
   message: 'its Job was deleted before it was done',
-  repeatable: true,
   podsMatter: false,
   endedAt: undefined,
 };
@@ -101,12 +101,17 @@ interface Lost {
 /** The next attempt first looks in the store whether the lost one had finished after all. */
 function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
   const { reason, message, endedAt } = lost;
-  if (attempted >= MAX_ATTEMPTS) return failed(reason, `${message}, ${attempted} times`);
-  const wait = endedAt === undefined ? 0 : endedAt.getTime() + RETRY_AFTER_MS * attempted - o.now.getTime();
+  const when = REPEATED[reason];
+  if (when === undefined) return failed(reason, message);
+  const pauseMs = PAUSES_MS[when][attempted - 1];
+  if (pauseMs === undefined) return failed(reason, `${message}; this was the last of ${MAX_ATTEMPTS} attempts`);
+  const wait = endedAt === undefined ? 0 : endedAt.getTime() + pauseMs - o.now.getTime();
   // A clock that was set back must not hold up the retry for longer than the pause itself.
-  const bounded = Math.min(wait, RETRY_AFTER_MS * attempted);
-  if (bounded > 0)
-    return progress('Retrying', `${message}; attempt ${attempted + 1} of ${MAX_ATTEMPTS} follows`, bounded);
+  const bounded = Math.min(wait, pauseMs);
+  if (bounded > 0) {
+    const next = `attempt ${attempted + 1} of ${MAX_ATTEMPTS} follows`;
+    return progress('Retrying', `${reason}: ${message}; ${next}`, bounded);
+  }
   return start(o, attempted + 1);
 }
 

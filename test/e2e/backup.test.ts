@@ -199,7 +199,6 @@ describe('a backup that cannot be made', () => {
   test.concurrent.each([
     ['bucketless', 'BucketNotFound', { bucket: 'no-such-bucket' }],
     ['wrong-secret', 'CredentialsRejected', { secret: 'wrong' }],
-    ['nowhere', 'StoreUnreachable', { endpoint: 'http://store.invalid:9000' }],
   ] as const)('%s fails for good with %s and a remedy, and is not tried again', async (name, reason, o) => {
     if ('secret' in o) await credentialsSecret(o.secret, 'wrong');
     const object = await suite.available(cluster(space(), name, { backup: policy(o) }));
@@ -220,6 +219,18 @@ describe('a backup that cannot be made', () => {
     });
     expect(condition(seen, 'Ready')?.status).toBe('True');
   });
+
+  test('because its store is away says so and tries again, by the spec as it is then', async () => {
+    const nowhere = policy({ endpoint: 'http://store.invalid:9000' });
+    const object = await suite.available(cluster(space(), 'nowhere', { backup: nowhere }));
+    await backUp('nowhere-now', 'nowhere');
+    const waiting = await becomes('nowhere-now', 'Retrying');
+    expect(waiting.status?.conditions?.[0]?.message).toMatch(/^StoreUnreachable: .*; attempt 2 of 3 follows$/);
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { backup: policy() } });
+    const done = await becomes('nowhere-now', 'Completed', 120_000);
+    expect(done.status?.attempts).toBe(2);
+    await suite.dismiss(object);
+  }, 240_000);
 
   test('whose Job is lost is made by another one, once', async () => {
     const object = await suite.available(cluster(space(), 'lost', { backup: policy() }));
