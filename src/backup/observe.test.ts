@@ -30,7 +30,7 @@ it.each([
     jobs: { list: () => [itsJob] },
     pods: { list: () => pods },
   };
-  const deps = { stores, image: 'quorate:1' } as unknown as ObserveDeps;
+  const deps = { stores } as unknown as ObserveDeps;
   const { siblings } = await observe(deps, backup(), new AbortController().signal);
   expect(siblings).toMatchObject([{ name: 'other', running }]);
 });

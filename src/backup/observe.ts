@@ -20,6 +20,7 @@ import { isOver } from './jobstate.ts';
 import { attemptOf, jobName } from './marks.ts';
 import type { ObservedBackup, SecretFindings, Sibling } from './observed.ts';
 import { isFinished } from './plan.ts';
+import type { JobSettings } from './render/job.ts';
 
 export interface BackupStores {
   readonly backups: Store<EtcdBackup>;
@@ -31,7 +32,7 @@ export interface BackupStores {
 export interface ObserveDeps {
   readonly client: KubeClient;
   readonly stores: BackupStores;
-  readonly image: string | undefined;
+  readonly settings: JobSettings | undefined;
 }
 
 const ownedBy = (o: Job | Pod, uid: string): boolean =>
@@ -55,7 +56,7 @@ export async function observe(deps: ObserveDeps, backup: EtcdBackup, signal: Abo
     podsAreLive: false,
     refused: undefined,
     siblings: siblings(stores, backup, now),
-    image: deps.image,
+    settings: deps.settings,
     secrets: undefined,
   };
 }

@@ -17,6 +17,10 @@ delete noStore.spec.backup;
 const OLD = '2026-11-23T07:00:00Z';
 const sibling = (name: string, created: string, running = false) => ({ name, created, running });
 
+const unschedulable = pod({
+  conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
+});
+
 interface Expected {
   verdict?: object;
   step?: object;
@@ -50,7 +54,7 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
   ['waits for a store', observed({ cluster: noStore }), { verdict: { kind: 'blocked', reason: 'StoreNotConfigured' } }],
   [
     'waits for the operator to know its image',
-    { image: undefined },
+    { settings: undefined },
     { verdict: { kind: 'blocked', reason: 'OperatorImageUnknown' } },
   ],
   [
@@ -121,11 +125,7 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     'tells a pod that finds no node',
     {
       jobs: [job(1)],
-      pods: [
-        pod({
-          conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
-        }),
-      ],
+      pods: [unschedulable],
     },
     { verdict: { kind: 'blocked', reason: 'Unschedulable', message: expect.stringContaining('no room') as string } },
   ],
@@ -153,6 +153,59 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     'tells who refuses the pod of a Job',
     { jobs: [job(1, { created: OLD })], podsAreLive: true, refused: 'exceeded quota: few' },
     { verdict: { kind: 'blocked', reason: 'PodsRefused', message: expect.stringContaining('quota: few') as string } },
+  ],
+  [
+    'reads the pods live before it replaces a Job that never began, when the spec has changed',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable] },
+    { verdict: { kind: 'progress' }, step: { action: 'ReadPods' } },
+  ],
+  [
+    'reads the policy live before it replaces it',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable], podsAreLive: true, secrets: undefined },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable' }, step: { action: 'ReadPolicy' } },
+  ],
+  [
+    'replaces a Job that never began, when the spec has changed',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Retrying', replacesJob: true }, step: { action: 'ReplaceJob' } },
+  ],
+  [
+    'gives a pod a moment also when the spec has changed',
+    { jobs: [job(1, { template: 'old' })], pods: [pod({ waiting: { reason: 'ErrImagePull' } })], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Running' } },
+  ],
+  [
+    'does not replace a Job that began, whatever the spec is by now',
+    { jobs: [job(1, { template: 'old', created: OLD })], pods: [pod({ phase: 'Running' })], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Running' } },
+  ],
+  [
+    'does not replace a Job for a spec that cannot be meant',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable], podsAreLive: true, spec: undefined },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable' } },
+  ],
+  [
+    'starts the next attempt when its Job was replaced, however often before',
+    { backup: backup({ status: { attempts: 7, replaced: 7, conditions: [] } }) },
+    { step: { action: 'CreateJob', attempt: 8 } },
+  ],
+  [
+    'counts attempts without the Jobs that were replaced',
+    {
+      backup: backup({ status: { attempts: 4, replaced: 2, conditions: [] } }),
+      jobs: [job(4, { end: 'Failed', at: '2026-11-23T07:00:20Z' })],
+      podsAreLive: true,
+    },
+    { verdict: { reason: 'Retrying', message: expect.stringMatching(/attempt 3 of 3 follows$/) as string } },
+  ],
+  [
+    'gives up after three, without the Jobs that were replaced',
+    {
+      backup: backup({ status: { attempts: 5, replaced: 2, conditions: [] } }),
+      jobs: [job(5, { end: 'Failed' })],
+      podsAreLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'JobLost' } },
   ],
   [
     'has nothing to say against a pod that runs, however long',
@@ -359,6 +412,16 @@ describe('a backup', () => {
     const subject = backup();
     subject.status = backupStatus(subject, planned.verdict, undefined, NOW);
     expect(conditionsProblem(subject)).toBeUndefined();
+  });
+
+  it('counts a Job that is replaced, as one that was no attempt', () => {
+    const verdict = { kind: 'progress', reason: 'Retrying', message: 'm', replacesJob: true } as const;
+    const before = backup({ status: { attempts: 2, replaced: 1, conditions: [] } });
+    expect(backupStatus(before, verdict, job(2), NOW)).toMatchObject({ attempts: 2, replaced: 2 });
+    expect(backupStatus(before, { kind: 'progress', reason: 'Running', message: 'm' }, job(3), NOW)).toMatchObject({
+      attempts: 3,
+      replaced: 1,
+    });
   });
 
   it('ends with everything about its object', () => {

@@ -4,8 +4,9 @@ import type { BackupPolicy } from '../api/policy.ts';
 import type { Job } from '../runtime/resources.ts';
 import { type FailureReason, REMEDIES, REPEATED } from './failures.ts';
 import { jobState } from './jobstate.ts';
-import { attemptOf } from './marks.ts';
+import { attemptOf, BACKUP_ANNOTATIONS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
+import { templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
 import { obstacle } from './waiting.ts';
 
@@ -19,6 +20,8 @@ export type Verdict =
       readonly reason: string;
       readonly message: string;
       readonly lookAgainMs?: number;
+      /** The Job makes room for another one without having been an attempt. */
+      readonly replacesJob?: true;
     }
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string }
   | { readonly kind: 'done'; readonly result: JobSuccess };
@@ -27,6 +30,7 @@ export type Step =
   /** Read what the next decision needs, then decide again. */
   | { readonly action: 'ReadPods' }
   | { readonly action: 'ReadPolicy' }
+  | { readonly action: 'ReplaceJob'; readonly job: Job }
   | { readonly action: 'CreateJob'; readonly attempt: number; readonly policy: BackupPolicy };
 
 export interface BackupPlan {
@@ -35,7 +39,7 @@ export interface BackupPlan {
   readonly step?: Step;
 }
 
-/** Jobs per backup. */
+/** Jobs per backup, without those that were replaced before they began. */
 const MAX_ATTEMPTS = 3;
 /** Before the second one and before the third. */
 const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
@@ -79,9 +83,22 @@ function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
   if (found === undefined) return progress('Running', 'the snapshot is being taken and stored', leftMs);
   if (found.patienceMs > 0) return progress('Running', 'the pod of the Job starts', found.patienceMs);
   // The cache may be late, and only events tell why there is no pod.
-  if (o.pods.length === 0 && !o.podsAreLive)
+  const outdated = isOutdated(o, job);
+  if (!o.podsAreLive && (outdated || o.pods.length === 0))
     return { ...progress('Running', 'the Job waits for its pod'), step: { action: 'ReadPods' } };
-  return blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
+  const waiting = blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
+  if (!outdated) return waiting;
+  if (o.secrets === undefined) return { ...waiting, step: { action: 'ReadPolicy' } };
+  const message = `the Job ${job.metadata.name} never began (${found.reason}), and the spec of the cluster has changed since: another one takes its place`;
+  const verdict = { kind: 'progress', reason: 'Retrying', message, replacesJob: true } as const;
+  return { verdict, step: { action: 'ReplaceJob', job } };
+}
+
+/** A Job cannot be edited: what it lacks may be in the spec by now, and only another Job would have it. */
+function isOutdated({ backup, cluster, spec, settings }: ObservedBackup, job: Job): boolean {
+  if (cluster === undefined || spec?.backup === undefined || settings === undefined) return false;
+  const hash = templateHash({ backup, cluster, spec, policy: spec.backup, settings });
+  return hash !== job.metadata.annotations?.[BACKUP_ANNOTATIONS.template];
 }
 
 const GONE = {
@@ -103,13 +120,14 @@ function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
   const { reason, message, endedAt } = lost;
   const when = REPEATED[reason];
   if (when === undefined) return failed(reason, message);
-  const pauseMs = PAUSES_MS[when][attempted - 1];
-  if (pauseMs === undefined) return failed(reason, `${message}; this was the last of ${MAX_ATTEMPTS} attempts`);
+  const count = attempted - (o.backup.status?.replaced ?? 0);
+  if (count >= MAX_ATTEMPTS) return failed(reason, `${message}; this was the last of ${MAX_ATTEMPTS} attempts`);
+  const pauseMs = PAUSES_MS[when][count - 1] ?? 0;
   const wait = endedAt === undefined ? 0 : endedAt.getTime() + pauseMs - o.now.getTime();
   // A clock that was set back must not hold up the retry for longer than the pause itself.
   const bounded = Math.min(wait, pauseMs);
   if (bounded > 0) {
-    const next = `attempt ${attempted + 1} of ${MAX_ATTEMPTS} follows`;
+    const next = `attempt ${count + 1} of ${MAX_ATTEMPTS} follows`;
     return progress('Retrying', `${reason}: ${message}; ${next}`, bounded);
   }
   return start(o, attempted + 1);
@@ -117,7 +135,7 @@ function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
 
 function start(o: ObservedBackup, attempt: number): BackupPlan {
   const { clusterName } = o.backup.spec;
-  if (o.image === undefined) {
+  if (o.settings === undefined) {
     return blocked(
       'OperatorImageUnknown',
       'the operator was started without --image and does not know what to run as a Job',

@@ -12,6 +12,7 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
   const previous = backup.status;
   const observedGeneration = backup.metadata.generation ?? 0;
   const attempts = Math.max(job === undefined ? 0 : attemptOf(job.metadata.name), previous?.attempts ?? 0);
+  const replaced = (previous?.replaced ?? 0) + (verdict.kind === 'progress' && verdict.replacesJob === true ? 1 : 0);
   const final = verdict.kind === 'done' || verdict.kind === 'failed';
   const clusterUID = job?.metadata.annotations?.[BACKUP_ANNOTATIONS.clusterUid] ?? previous?.clusterUID;
   const startTime = previous?.startTime ?? job?.metadata.creationTimestamp;
@@ -21,6 +22,7 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
     ...(job === undefined ? (previous?.job === undefined ? {} : { job: previous.job }) : { job: job.metadata.name }),
     ...(clusterUID === undefined ? {} : { clusterUID }),
     ...(attempts === 0 ? {} : { attempts }),
+    ...(replaced === 0 ? {} : { replaced }),
     ...(startTime === undefined ? {} : { startTime }),
     ...(verdict.kind === 'done' ? outcome(verdict.result) : {}),
     ...(final
