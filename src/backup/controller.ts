@@ -23,7 +23,7 @@ import { observe, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
 import { type JobSettings, renderJob } from './render/job.ts';
-import { backupStatus } from './status.ts';
+import { backupStatus, corruption } from './status.ts';
 
 export interface BackupControllerDeps {
   readonly manager: Manager;
@@ -222,6 +222,10 @@ export class BackupController {
     const type = verdict.kind === 'failed' || verdict.kind === 'blocked' ? 'Warning' : 'Normal';
     const event = { type, reason: ready?.reason ?? '', action: 'Backup', message: ready?.message ?? '' } as const;
     this.#deps.events.emit(regarding(backup), event);
+    const corrupt = verdict.kind === 'done' ? corruption(verdict.result) : undefined;
+    if (corrupt === undefined) return;
+    const warning = { type: 'Warning', reason: 'SnapshotCorrupt', action: 'Backup', message: corrupt } as const;
+    this.#deps.events.emit(regarding(backup), warning);
   }
 
   async #write(backup: EtcdBackup, status: EtcdBackupStatus, signal: AbortSignal): Promise<boolean> {

@@ -26,6 +26,8 @@ export const REMEDIES = {
     'use a name of the store that resolves to its own address: loopback, link-local, metadata and API server addresses are refused; then create a new EtcdBackup',
   KeyTaken:
     'look at what else writes below the prefix of this cluster, where every backup has names of its own; then create a new EtcdBackup',
+  CorruptAlarm:
+    'compare the members (etcdctl endpoint hashkv --cluster), put right those that differ, and disarm the alarm; then create a new EtcdBackup',
   SourceUnavailable: "look at the cluster's members and the events of its pods; then create a new EtcdBackup",
   SourceStalled:
     "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",

@@ -442,6 +442,15 @@ describe('a backup', () => {
     expect(status.conditions.map((c) => [c.type, c.status, c.reason])).toEqual([['Ready', 'True', 'Completed']]);
   });
 
+  it('tells also a member whose snapshot was corrupt, when another one served', () => {
+    const result = { ...success, corrupt: ['orders-2'] };
+    const [ready] = backupStatus(backup(), { kind: 'done', result }, job(1), NOW).conditions;
+    expect(ready).toMatchObject({
+      status: 'True',
+      message: expect.stringMatching(/; the snapshot of orders-2 does not/),
+    });
+  });
+
   it.each([
     ['as its Job says', '2026-11-23T07:00:09Z', '2026-11-23T07:00:09Z'],
     ['now, if the clock of its node runs ahead', '2026-11-23T09:00:00Z', '2026-11-23T07:00:30Z'],

@@ -53,6 +53,12 @@ function outcome(r: JobSuccess): Partial<EtcdBackupStatus> {
   };
 }
 
+/** What a backup that is complete has found out about other members; a sentence. */
+export const corruption = ({ corrupt = [] }: JobSuccess): string | undefined =>
+  corrupt.length === 0
+    ? undefined
+    : `the snapshot of ${corrupt.join(' and ')} does not match its own checksum: look at its disk and its log`;
+
 type Draft = Omit<Condition, 'lastTransitionTime'>;
 
 function conditions(v: Verdict, observedGeneration: number): Draft[] {
@@ -66,7 +72,8 @@ function conditions(v: Verdict, observedGeneration: number): Draft[] {
   if (v.kind === 'done') {
     const { size, compressedSize, revision, member } = v.result;
     const message = `revision ${revision} from ${member}: ${mib(size)} as ${mib(compressedSize)}, read back and compared`;
-    return [make('Ready', 'True', 'Completed', message)];
+    const also = corruption(v.result);
+    return [make('Ready', 'True', 'Completed', also === undefined ? message : `${message}; ${also}`)];
   }
   const type = v.kind === 'progress' ? 'Reconciling' : 'Stalled';
   return [make('Ready', 'False', v.reason, v.message), make(type, 'True', v.reason, v.message)];

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { BackupError, OutcomeUnknown } from '../failures.ts';
+import { decodeResult, encodeResult } from '../result.ts';
 import type { CreatedObject } from '../stores/store.ts';
 import { type BackupDeps, backUp } from './backup.ts';
 
@@ -14,6 +15,7 @@ function storeOf(o: { readBack: 'same' | 'other'; manifest?: Error }) {
   const removed: string[] = [];
   let stored = Buffer.alloc(0);
   const store = {
+    location: 's3://backups',
     head: () => Promise.reject(new BackupError('AccessDenied', 'no')),
     open: (key: string) => {
       if (key.endsWith('.json')) return Promise.resolve(undefined);
@@ -32,10 +34,13 @@ function storeOf(o: { readBack: 'same' | 'other'; manifest?: Error }) {
   return { store, removed };
 }
 
-function depsOf(store: object): BackupDeps {
+/** Members in the order in which they are chosen; `corrupt` ones send a wrong checksum. */
+function depsOf(store: object, members: readonly string[] = ['m-0'], corrupt: readonly string[] = []): BackupDeps {
   const database = Buffer.alloc(4096, 7);
-  const snapshot = [database, createHash('sha256').update(database).digest()];
+  const sum = createHash('sha256').update(database).digest();
+  const snapshotOf = (name: string) => [database, corrupt.includes(name) ? Buffer.alloc(32) : sum];
   const size = database.length + 32;
+  const status = { revision: 1n, clusterId: 'c', memberId: 'a', version: '3.6.16' };
   return {
     config: {
       backup: { namespace: 'shop', name: 'now', uid: UID, created: '2026-11-23T07:00:00Z' },
@@ -44,8 +49,10 @@ function depsOf(store: object): BackupDeps {
       store: { s3: { prefix: '' } },
     },
     source: {
-      choose: () => Promise.resolve({ name: 'm-0', status: { revision: 1n } }),
-      open: () => Promise.resolve({ stream: Object.assign(Readable.from(snapshot), { announcedSize: size }) }),
+      choose: (tried: ReadonlySet<string>) =>
+        Promise.resolve({ name: members.find((m) => !tried.has(m)) ?? members[0], status }),
+      open: ({ name }: { name: string }) =>
+        Promise.resolve({ stream: Object.assign(Readable.from(snapshotOf(name)), { announcedSize: size }) }),
     },
     store,
     progress: { step: () => undefined, read: () => 0, checked: () => 0, stored: 0 },
@@ -65,4 +72,19 @@ it('an object whose manifest may have been written stays, and the next attempt f
   const head = (): Promise<undefined> => Promise.resolve(undefined);
   await expect(backUp(depsOf({ ...store, head }))).rejects.toMatchObject({ reason: 'Interrupted' });
   expect(removed).toEqual([]);
+});
+
+it('a member that sends a corrupt snapshot is told of, and another one is taken', async () => {
+  const { store } = storeOf({ readBack: 'same' });
+  const done = await backUp(depsOf(store, ['m-0', 'm-1'], ['m-0']));
+  expect(done).toMatchObject({ ok: true, member: 'm-1', corrupt: ['m-0'] });
+  expect(decodeResult(encodeResult(done))).toEqual(done);
+});
+
+it.each([
+  ['the only member', ['m-0']],
+  ['every member', ['m-0', 'm-1', 'm-2', 'm-3']],
+])('%s that sends a corrupt snapshot fails the backup', async (_, members) => {
+  const { store } = storeOf({ readBack: 'same' });
+  await expect(backUp(depsOf(store, members, members))).rejects.toMatchObject({ reason: 'SnapshotCorrupt' });
 });
