@@ -4,7 +4,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { EtcdBackup } from '../api/backup.ts';
 import type { Job, Pod } from '../runtime/resources.ts';
 import { BackupController, type BackupControllerDeps } from './controller.ts';
-import { backup, cluster, job, NOW, observed, pod } from './fixtures.ts';
+import { backup, cluster, job, NOW, observed, pod, success } from './fixtures.ts';
+import { encodeResult } from './result.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: NOW }));
 afterEach(() => void vi.useRealTimers());
@@ -18,6 +19,7 @@ function world(backups: readonly EtcdBackup[]) {
   const server = new Map<string, Job>();
   const said: EtcdBackup['status'][] = [];
   const deleted: object[] = [];
+  const events: string[] = [];
   const named = (name: string) => backups.find((b) => b.metadata.name === name);
   const secret = { data: Object.fromEntries(['accessKeyId', 'secretAccessKey', ...TLS].map((key) => [key, 'x'])) };
   let reconcile: ((key: object, ctx: object) => Promise<unknown>) | undefined;
@@ -48,7 +50,7 @@ function world(backups: readonly EtcdBackup[]) {
       apply: (_: unknown, { status }: EtcdBackup) => Promise.resolve(said.push(status)),
       delete: (_: unknown, { name }: { name: string }, pre: object) => Promise.resolve(deleted.push({ name, ...pre })),
     },
-    events: { emit: () => undefined },
+    events: { emit: (_: unknown, { reason }: { reason: string }) => events.push(reason) },
     backups: store(() => backups),
     clusters: store(() => [cluster()]),
     jobs: store(() => cache.jobs),
@@ -58,7 +60,7 @@ function world(backups: readonly EtcdBackup[]) {
   } as unknown as BackupControllerDeps);
   const look = (name: string) =>
     reconcile?.({ namespace: 'shop', name }, { log: { info: () => undefined }, signal: new AbortController().signal });
-  return { look, cache, server, said, deleted };
+  return { look, cache, server, said, deleted, events };
 }
 
 it('of two backups of one second only one gets a Job, also before the cache shows it', async () => {
@@ -89,22 +91,34 @@ it('a Job that never came to be holds up nobody', async () => {
   expect([...server.keys()]).toEqual(['a-0f9e8d7c-1']);
 });
 
+const owned = (made: Job, owner: EtcdBackup): Job => {
+  const { name, uid } = owner.metadata;
+  const reference = { apiVersion: 'v', kind: 'EtcdBackup', name, uid: uid as string, controller: true };
+  return { ...made, metadata: { ...made.metadata, ownerReferences: [reference], resourceVersion: '7' } };
+};
+
+it('a member whose snapshot was corrupt is told by an Event of its own, though another one served', async () => {
+  const subject = backup();
+  const { look, cache, events } = world([subject]);
+  cache.jobs = [owned(job(1), subject)];
+  const message = encodeResult({ ...success, corrupt: ['orders-2'] });
+  cache.pods = [pod({ phase: 'Succeeded', terminated: { exitCode: 0, message } })];
+  await look('orders-now');
+  expect(events).toEqual(['Completed', 'SnapshotCorrupt']);
+});
+
 it.each([
   ['the version that was judged', '7', 1],
   ['no other version', '8', 0],
 ])('a Job that never began is replaced, %s', async (_, version, times) => {
-  const owner = { apiVersion: 'v', kind: 'EtcdBackup', name: 'orders-now', controller: true };
   const subject = backup({ status: { attempts: 1, conditions: [] } });
   const { look, cache, server, said, deleted } = world([subject]);
-  const made = job(1, { template: 'old' });
-  const ownerReferences = [{ ...owner, uid: subject.metadata.uid as string }];
-  const judged = { ...made, metadata: { ...made.metadata, ownerReferences, resourceVersion: '7' } };
+  const judged = owned(job(1, { template: 'old' }), subject);
+  const { name, uid } = judged.metadata;
   cache.jobs = [judged];
   cache.pods = [pod({ created: '2026-11-23T07:00:00Z', waiting: { reason: 'ImagePullBackOff' } })];
-  server.set(made.metadata.name, { ...judged, metadata: { ...judged.metadata, resourceVersion: version } });
+  server.set(name, { ...judged, metadata: { ...judged.metadata, resourceVersion: version } });
   await look('orders-now');
-  expect(deleted).toEqual(
-    times === 0 ? [] : [{ name: made.metadata.name, uid: made.metadata.uid, resourceVersion: '7' }],
-  );
+  expect(deleted).toEqual(times === 0 ? [] : [{ name, uid, resourceVersion: '7' }]);
   expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [1]);
 });

@@ -7,6 +7,7 @@ import { mergeConditions } from '../runtime/conditions.ts';
 import type { Job, Pod } from '../runtime/resources.ts';
 import { BACKUP_ANNOTATIONS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
+import { type BackupPlan, planBackup } from './plan.ts';
 import { type JobSettings, templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
 
@@ -172,3 +173,7 @@ export function observed(o: Partial<ObservedBackup> = {}): ObservedBackup {
     ...o,
   };
 }
+
+/** What is decided; without `cluster` in what is observed, about a cluster as it should be. */
+export const planOf = (o: Partial<ObservedBackup>): BackupPlan =>
+  planBackup({ ...observed(o.cluster === undefined ? {} : { cluster: o.cluster }), ...o });
