@@ -100,8 +100,8 @@ export const grants: Grant[] = [
     scope: 'watched',
     group: 'batch',
     resources: ['jobs'],
-    verbs: ['get', 'list', 'watch', 'create'],
-    why: 'backups run as Jobs',
+    verbs: ['get', 'list', 'watch', 'create', 'delete'],
+    why: 'backups run as Jobs; one that never began is replaced when the spec has changed',
   },
   {
     scope: 'watched',

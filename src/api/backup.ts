@@ -47,6 +47,10 @@ export const backupStatus = z.object({
   completionTime: time().optional().describe('When it was over: complete, or failed for good.'),
   job: word().describe('Job that makes it.'),
   attempts: z.int().optional().describe('Jobs that were started for it.'),
+  replaced: z
+    .int()
+    .optional()
+    .describe('Those of them that were replaced before they began, because the spec of the cluster had changed.'),
 });
 export type EtcdBackupStatus = Omit<z.output<typeof backupStatus>, 'conditions'> & { conditions: Condition[] };
 

@@ -247,7 +247,11 @@ const BACKUPS = {
   Completed: r('Ready (EtcdBackup)', 'The backup is stored, was read back, and has its manifest.'),
   Running: r('Ready, Reconciling (EtcdBackup)', 'The Job is at work.', 'Wait.'),
   Queued: r('Ready, Reconciling (EtcdBackup)', 'Another backup of the cluster comes first.', 'Wait.'),
-  Retrying: r('Ready, Reconciling (EtcdBackup)', 'An attempt was lost; the next one follows.', 'Wait.'),
+  Retrying: r(
+    'Ready, Reconciling (EtcdBackup)',
+    'An attempt was lost, or ended by what may pass; the next one follows.',
+    'Wait, or put right what the message names: the next attempt goes by the spec as it is then.',
+  ),
   ClusterUnavailable: r(
     'Ready, Reconciling (EtcdBackup)',
     'The cluster is not Available.',
@@ -278,15 +282,20 @@ const BACKUPS = {
     'Look at the events of the pod; most often a Secret that it mounts is missing.',
   ),
   Started: r('Event (EtcdBackup)', 'The first Job of a backup is made.'),
-  Retried: r('Event (EtcdBackup)', 'An attempt was lost, and another Job is made.'),
+  Retried: r('Event (EtcdBackup)', 'An attempt was lost, or ended by what may pass, and another Job is made.'),
   LastBackupSucceeded: r('BackupHealthy', 'The newest backup is complete.'),
   NoBackupYet: r('BackupHealthy', 'No backup has been made.', 'Wait for a schedule, or create an EtcdBackup.'),
   BackupOverdue: r(
     'BackupHealthy',
-    'The run of a schedule is not finished when the next one is due, or the latest run was left out.',
-    'Look at the EtcdBackup that the message names; the condition clears when a backup has finished.',
+    'The run of a schedule is not finished when the next one is due, the latest run was left out, or one that is due could not be made for five minutes.',
+    'Look at the EtcdBackup that the message names, and at the Events of the cluster; the condition clears when a backup has finished.',
   ),
   InvalidSchedule: r('BackupHealthy', 'A schedule cannot be read, or never comes.', 'Correct the field that is named.'),
+  BackupRefused: r(
+    'Event',
+    'The EtcdBackup of a run cannot be made; it is tried again for an hour.',
+    "Read the message, which is the API server's answer: a quota, a policy, a lost role.",
+  ),
   BackupSkipped: r('Event', 'A run is left out, because the one before is not finished.', 'Run it less often.'),
   BackupMissed: r('Event', 'A run was missed by more than an hour, for instance while the operator was away.'),
 };

@@ -78,7 +78,7 @@ export const clusterStatus = z.object({
     .array(word())
     .max(64)
     .optional()
-    .describe('Secrets of `spec.tls.clientCertificates` that are there to use.'),
+    .describe('Secrets of `spec.tls.clientCertificates` that are there to use, and that of backup Jobs.'),
   backup: backup.optional().describe('The backups of the cluster.'),
 });
 

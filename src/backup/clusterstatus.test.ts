@@ -17,6 +17,8 @@ const stalled = backup({
   },
 });
 
+const ahead = scheduled('a', '2026-11-23T05:00:00Z', 'True');
+
 describe('the backups of a cluster', () => {
   it.each([
     ['unknown before the first', [], 'Unknown', 'NoBackupYet'],
@@ -32,6 +34,15 @@ describe('the backups of a cluster', () => {
       [scheduled('b', '2026-11-23T05:00:00Z', 'False'), scheduled('a', '2026-11-23T06:00:00Z', 'True')],
       'True',
       'LastBackupSucceeded',
+    ],
+    [
+      'not healthy after a failure, though the one before says that it ended later',
+      [
+        scheduled('b', '2026-11-23T06:00:00Z', 'False'),
+        { ...ahead, status: { ...ahead.status, completionTime: '2026-11-23T08:00:00Z' } as typeof ahead.status },
+      ],
+      'False',
+      'BucketNotFound',
     ],
     [
       'not healthy while one waits for somebody',
@@ -57,6 +68,14 @@ describe('the backups of a cluster', () => {
       lastSuccessTime: '2026-11-23T06:00:00Z',
     });
   });
+  it('do not remember a success of the future', () => {
+    const subject = cluster({
+      status: { backup: { lastSuccessfulBackup: 'old', lastSuccessTime: '2026-11-24T00:00:00Z' } },
+    });
+    expect(of([scheduled('new', '2026-11-23T06:00:00Z', 'True')], subject)?.status).toMatchObject({
+      lastSuccessfulBackup: 'new',
+    });
+  });
   describe('of a schedule', () => {
     const policy = {
       store: { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } },
@@ -70,12 +89,13 @@ describe('the backups of a cluster', () => {
     };
     const health = (
       backups: Parameters<typeof clusterBackupStatus>[1],
-      o: { memory?: ScheduleMemory; told?: string; suspend?: boolean } = {},
+      o: { memory?: ScheduleMemory; told?: string; suspend?: boolean; promised?: string } = {},
     ) => {
       const overdue = { reason: 'BackupOverdue', message: 'told before', lastTransitionTime: o.told };
       const conditions = o.told === undefined ? [] : [{ type: 'BackupHealthy', status: 'False', ...overdue }];
       const schedules = policy.schedules.map((s) => ({ ...s, suspend: o.suspend === true }));
-      const subject = cluster({ backup: { ...policy, schedules }, status: { conditions } });
+      const promise = { schedules: [{ name: 'hourly', nextScheduleTime: o.promised }] };
+      const subject = cluster({ backup: { ...policy, schedules }, status: { conditions, backup: promise } });
       return clusterBackupStatus(subject, backups, o.memory ?? new ScheduleMemory(), NOW)?.healthy;
     };
     const leftOut = (at: string) => {
@@ -86,6 +106,14 @@ describe('the backups of a cluster', () => {
 
     it('are healthy while a run is at work', () => {
       expect(health([done, hanging('2026-11-23T07:00:00Z')])).toMatchObject({ status: 'True' });
+    });
+    it('are overdue when a run that is due is not made for minutes, also when the next one is due by then', () => {
+      expect(health([done], { promised: '2026-11-23T07:00:00Z' })).toMatchObject({ status: 'True' });
+      expect(health([done], { promised: '2026-11-23T06:00:00Z' })).toMatchObject({
+        status: 'False',
+        reason: 'BackupOverdue',
+        message: expect.stringMatching(/^the run of hourly has been due since 2026-11-23T06:00:00Z/) as string,
+      });
     });
     it('are overdue when a run is not finished at the time of the next', () => {
       expect(health([done, hanging('2026-11-23T06:00:00Z')])).toMatchObject({

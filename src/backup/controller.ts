@@ -8,7 +8,7 @@ import { etcdBackups } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
-import type { KubeObject } from '../runtime/json.ts';
+import type { KubeObject, Ref } from '../runtime/json.ts';
 import {
   type Key,
   type Manager,
@@ -18,12 +18,12 @@ import {
   type WatchedStore,
 } from '../runtime/manager.ts';
 import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
-import { BACKUP_ANNOTATIONS } from './marks.ts';
+import { BACKUP_ANNOTATIONS, jobName } from './marks.ts';
 import { observe, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
 import { type JobSettings, renderJob } from './render/job.ts';
-import { backupStatus } from './status.ts';
+import { backupStatus, corruption } from './status.ts';
 
 export interface BackupControllerDeps {
   readonly manager: Manager;
@@ -33,10 +33,17 @@ export interface BackupControllerDeps {
   readonly clusters: WatchedStore<EtcdCluster>;
   readonly jobs: WatchedStore<Job>;
   readonly pods: WatchedStore<Pod>;
-  readonly image: string | undefined;
-  readonly egress: JobSettings['egress'];
+  readonly settings: JobSettings | undefined;
   /** The status of the cluster has news. */
   clusterChanged(key: Key): void;
+}
+
+interface Asked {
+  /** Of the backup. */
+  readonly uid: string;
+  readonly job: Ref;
+  /** Its request has been answered, or given up. */
+  settled: boolean;
 }
 
 /** Reads and a write at most; a plan that does not settle is a mistake of ours and must not spin. */
@@ -44,8 +51,8 @@ const MAX_STEPS = 5;
 
 export class BackupController {
   readonly #deps: BackupControllerDeps;
-  /** Per cluster, the backup whose Job is being created just now: the cache does not show it yet. */
-  readonly #starting = new Map<string, string>();
+  /** Per cluster, the newest Job that was asked for: until the cache shows it, no other backup may ask for one. */
+  readonly #asked = new Map<string, Asked>();
 
   constructor(deps: BackupControllerDeps) {
     this.#deps = deps;
@@ -80,7 +87,7 @@ export class BackupController {
       jobs: this.#deps.jobs,
       pods: this.#deps.pods,
     };
-    const deps = { client: this.#deps.client, stores, image: this.#deps.image };
+    const deps = { client: this.#deps.client, stores, settings: this.#deps.settings };
     let observed = await observe(deps, backup, ctx.signal);
     let created: Job | undefined;
     for (let n = 0; n < MAX_STEPS; n += 1) {
@@ -88,6 +95,7 @@ export class BackupController {
       if (planned.step === undefined) return this.#say(observed, planned, created, ctx);
       if (planned.step.action === 'ReadPods') observed = await readPods(deps, observed, ctx.signal);
       else if (planned.step.action === 'ReadPolicy') observed = await readPolicy(deps, observed, ctx.signal);
+      else if (planned.step.action === 'ReplaceJob') return this.#replace(observed, planned, planned.step.job, ctx);
       else {
         created = await this.#create(observed, planned, planned.step, ctx);
         if (created === undefined) return { requeueAfterMs: 1_000 };
@@ -109,8 +117,17 @@ export class BackupController {
     const namespace = metadata.namespace as string;
     const uid = metadata.uid as string;
     const lane = `${namespace}/${spec.clusterName}`;
-    if ((this.#starting.get(lane) ?? uid) !== uid) return undefined;
-    this.#starting.set(lane, uid);
+    const held = this.#asked.get(lane);
+    if (held !== undefined && held.uid !== uid) {
+      if (await this.#isKnown(held, ctx.signal)) this.#asked.delete(lane);
+      return undefined;
+    }
+    const asked = {
+      uid,
+      job: { namespace, name: jobName({ name: metadata.name, uid }, step.attempt) },
+      settled: false,
+    };
+    this.#asked.set(lane, asked);
     try {
       // The cache may not have seen that this backup is done, gone, or another one by now.
       const live = await client.find(etcdBackups, { namespace, name: metadata.name }, { signal: ctx.signal });
@@ -127,17 +144,38 @@ export class BackupController {
       }
       throw e;
     } finally {
-      this.#starting.delete(lane);
+      asked.settled = true;
     }
   }
 
+  /** The cache shows the Job, and so that its backup runs; or there is none, so that nothing runs. */
+  async #isKnown({ job, settled }: Asked, signal: AbortSignal): Promise<boolean> {
+    if (this.#deps.jobs.get(job) !== undefined) return true;
+    return settled && (await this.#deps.client.find(jobResource, job, { signal })) === undefined;
+  }
+
+  /** Said before it is done: a Job that is found gone without that counts as a lost attempt. */
+  async #replace(o: ObservedBackup, planned: BackupPlan, job: Job, ctx: ReconcileContext): Promise<Outcome> {
+    const { client } = this.#deps;
+    const { namespace, name, uid, resourceVersion } = job.metadata;
+    const ref = { namespace: namespace as string, name };
+    const live = await client.find(jobResource, ref, { signal: ctx.signal });
+    // Only the version that was judged: a pod that has started since makes another one of it.
+    if (live?.metadata.resourceVersion === resourceVersion && live?.metadata.deletionTimestamp === undefined) {
+      await this.#say(o, planned, undefined, ctx);
+      const pre = { uid: uid as string, resourceVersion: resourceVersion as string };
+      await client.delete(jobResource, ref, pre, { signal: ctx.signal });
+    }
+    return { requeueAfterMs: 1_000 };
+  }
+
   async #post(o: ObservedBackup, step: Extract<Step, { action: 'CreateJob' }>, ctx: ReconcileContext): Promise<Job> {
-    const { client, events, image, egress } = this.#deps;
+    const { client, events } = this.#deps;
     const { attempt, policy } = step;
-    if (o.cluster === undefined || o.spec === undefined || image === undefined)
+    const { backup, cluster, spec, settings } = o;
+    if (cluster === undefined || spec === undefined || settings === undefined)
       throw new Error('a Job needs a cluster and an image');
-    const settings = { image, egress };
-    const job = renderJob({ backup: o.backup, cluster: o.cluster, spec: o.spec, policy, attempt, settings });
+    const job = renderJob({ backup, cluster, spec, policy, attempt, settings });
     ctx.log.info({ step: 'CreateJob', job: job.metadata.name, attempt }, 'the Job of the backup is created');
     const started = attempt === 1 ? { reason: 'Started' } : { reason: 'Retried' };
     const message = `Job ${job.metadata.name} takes a snapshot of ${o.backup.spec.clusterName}`;
@@ -184,6 +222,10 @@ export class BackupController {
     const type = verdict.kind === 'failed' || verdict.kind === 'blocked' ? 'Warning' : 'Normal';
     const event = { type, reason: ready?.reason ?? '', action: 'Backup', message: ready?.message ?? '' } as const;
     this.#deps.events.emit(regarding(backup), event);
+    const corrupt = verdict.kind === 'done' ? corruption(verdict.result) : undefined;
+    if (corrupt === undefined) return;
+    const warning = { type: 'Warning', reason: 'SnapshotCorrupt', action: 'Backup', message: corrupt } as const;
+    this.#deps.events.emit(regarding(backup), warning);
   }
 
   async #write(backup: EtcdBackup, status: EtcdBackupStatus, signal: AbortSignal): Promise<boolean> {

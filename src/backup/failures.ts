@@ -24,7 +24,10 @@ export const REMEDIES = {
     'compare the settings of the bucket (object lock, required encryption headers, policies) with what the Job sends: plain multipart uploads with SHA-256 checksums; then create a new EtcdBackup',
   EndpointForbidden:
     'use a name of the store that resolves to its own address: loopback, link-local, metadata and API server addresses are refused; then create a new EtcdBackup',
-  KeyTaken: 'move away the object that lies under the name of this backup; then create a new EtcdBackup',
+  KeyTaken:
+    'look at what else writes below the prefix of this cluster, where every backup has names of its own; then create a new EtcdBackup',
+  CorruptAlarm:
+    'compare the members (etcdctl endpoint hashkv --cluster), put right those that differ, and disarm the alarm; then create a new EtcdBackup',
   SourceUnavailable: "look at the cluster's members and the events of its pods; then create a new EtcdBackup",
   SourceStalled:
     "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",
@@ -41,6 +44,20 @@ export const REMEDIES = {
 
 export type FailureReason = keyof typeof REMEDIES;
 
+/**
+ * Attempts that ended so are repeated. `soon`: what stopped it is over by now. `later`: it may pass within minutes. For
+ * everything else somebody has to act.
+ */
+export const REPEATED: Partial<Record<FailureReason, 'soon' | 'later'>> = {
+  JobLost: 'soon',
+  Interrupted: 'soon',
+  StoreUnreachable: 'later',
+  StoreUnavailable: 'later',
+  StoreStalled: 'later',
+  SourceUnavailable: 'later',
+  SourceStalled: 'later',
+};
+
 export const isFailureReason = (s: string): s is FailureReason => Object.hasOwn(REMEDIES, s);
 
 /** A failure with a name. Its message is made by us and never holds secrets or bytes that a server sent. */
@@ -55,5 +72,12 @@ export class BackupError extends Error {
 
   get remedy(): string {
     return REMEDIES[this.reason];
+  }
+}
+
+/** The request that completes a backup has left, and nobody knows whether the store took it: what it needs must stay. */
+export class OutcomeUnknown extends BackupError {
+  constructor(cause: unknown) {
+    super('Interrupted', 'the answer to the last request is missing: the backup may be complete', { cause });
   }
 }

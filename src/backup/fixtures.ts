@@ -7,12 +7,16 @@ import { mergeConditions } from '../runtime/conditions.ts';
 import type { Job, Pod } from '../runtime/resources.ts';
 import { BACKUP_ANNOTATIONS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
+import { type BackupPlan, planBackup } from './plan.ts';
+import { type JobSettings, templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
 
 export const NOW = new Date('2026-11-23T07:00:30Z');
 const CLUSTER_UID = '6b1f2c34-0d5e-4a6b-9c7d-8e9f0a1b2c3d';
 const BACKUP_UID = '0f9e8d7c-1111-4222-8333-444455556666';
 const JOB_UID = '11111111-1111-4222-8333-444455556666';
+
+const SETTINGS: JobSettings = { image: 'quorate:1', egress: { allow: [], refuse: ['10.96.0.1'] } };
 
 type Backup = NonNullable<EtcdClusterSpec['backup']>;
 
@@ -65,7 +69,14 @@ export function scheduled(name: string, at: string, ready: 'True' | 'False'): Et
 
 export function job(
   attempt: number,
-  o: { end?: 'Complete' | 'Failed' | 'FailureTarget'; reason?: string; at?: string; created?: string } = {},
+  o: {
+    end?: 'Complete' | 'Failed' | 'FailureTarget';
+    reason?: string;
+    at?: string;
+    created?: string;
+    /** Hash of what was asked for; without it, as it would be asked for now. */
+    template?: string;
+  } = {},
 ): Job {
   const end = {
     type: o.end ?? '',
@@ -79,16 +90,27 @@ export function job(
       namespace: 'shop',
       uid: JOB_UID,
       creationTimestamp: o.created ?? '2026-11-23T07:00:01Z',
-      annotations: { [BACKUP_ANNOTATIONS.clusterUid]: CLUSTER_UID },
+      annotations: {
+        [BACKUP_ANNOTATIONS.clusterUid]: CLUSTER_UID,
+        [BACKUP_ANNOTATIONS.template]: o.template ?? hashNow(),
+      },
     },
     status: { conditions: o.end === undefined ? [] : [end] },
   };
+}
+
+function hashNow(): string {
+  const { backup: b, cluster: c, spec, settings } = observed();
+  if (c === undefined || spec?.backup === undefined || settings === undefined) throw new Error('no Job would be made');
+  return templateHash({ backup: b, cluster: c, spec, policy: spec.backup, settings });
 }
 
 export function pod(
   o: {
     phase?: string;
     created?: string;
+    /** When its grace period ends. */
+    deleted?: string;
     terminated?: object;
     waiting?: object;
     reason?: string;
@@ -104,6 +126,7 @@ export function pod(
       name: 'p',
       namespace: 'shop',
       creationTimestamp: o.created ?? '2026-11-23T07:00:20Z',
+      ...(o.deleted === undefined ? {} : { deletionTimestamp: o.deleted }),
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid: JOB_UID, controller: true }],
     },
     status: {
@@ -145,8 +168,12 @@ export function observed(o: Partial<ObservedBackup> = {}): ObservedBackup {
     podsAreLive: false,
     refused: undefined,
     siblings: [],
-    image: 'quorate:1',
+    settings: SETTINGS,
     secrets: { credentials: undefined, tls: true },
     ...o,
   };
 }
+
+/** What is decided; without `cluster` in what is observed, about a cluster as it should be. */
+export const planOf = (o: Partial<ObservedBackup>): BackupPlan =>
+  planBackup({ ...observed(o.cluster === undefined ? {} : { cluster: o.cluster }), ...o });

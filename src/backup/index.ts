@@ -39,6 +39,7 @@ export function registerBackup(deps: BackupDeps): Backups {
   const backups = manager.watch(etcdBackups);
   const jobs = manager.watch(jobResource, { labelSelector: BACKUP_SELECTOR });
   const memory = new ScheduleMemory();
+  const { image } = deps;
   const egress = { allow: [], refuse: apiServerAddresses(deps.apiServerHost) };
   const clusterChanged = (key: { namespace: string; name: string }): void => manager.enqueue('cluster', key);
   void new BackupController({
@@ -49,8 +50,7 @@ export function registerBackup(deps: BackupDeps): Backups {
     clusters,
     jobs,
     pods,
-    image: deps.image,
-    egress,
+    settings: image === undefined ? undefined : { image, egress },
     clusterChanged,
   });
   void new ScheduleController({ manager, client, events, backups, clusters, memory, clusterChanged });

@@ -11,6 +11,8 @@ export const BACKUP_ANNOTATIONS = {
   clusterUid: `${GROUP}/cluster-uid`,
   /** On pods: the configuration of the Job, mounted as a file. */
   job: `${GROUP}/backup-job`,
+  /** On Jobs: the hash of the template that was asked for. */
+  template: `${GROUP}/template`,
   /** On EtcdBackups that a schedule made: the time it was due, RFC 3339. */
   scheduledAt: `${GROUP}/scheduled-at`,
 } as const;

@@ -16,9 +16,11 @@ import {
   secrets,
 } from '../runtime/resources.ts';
 import type { Store } from '../runtime/store.ts';
+import { isOver } from './jobstate.ts';
 import { attemptOf, jobName } from './marks.ts';
 import type { ObservedBackup, SecretFindings, Sibling } from './observed.ts';
 import { isFinished } from './plan.ts';
+import type { JobSettings } from './render/job.ts';
 
 export interface BackupStores {
   readonly backups: Store<EtcdBackup>;
@@ -30,7 +32,7 @@ export interface BackupStores {
 export interface ObserveDeps {
   readonly client: KubeClient;
   readonly stores: BackupStores;
-  readonly image: string | undefined;
+  readonly settings: JobSettings | undefined;
 }
 
 const ownedBy = (o: Job | Pod, uid: string): boolean =>
@@ -39,13 +41,13 @@ const ownedBy = (o: Job | Pod, uid: string): boolean =>
 export async function observe(deps: ObserveDeps, backup: EtcdBackup, signal: AbortSignal): Promise<ObservedBackup> {
   const { stores } = deps;
   const namespace = backup.metadata.namespace as string;
-  const uid = backup.metadata.uid as string;
+  const now = new Date();
   const cluster = stores.clusters.get({ namespace, name: backup.spec.clusterName });
   const spec = cluster === undefined ? undefined : effectiveSpec(cluster);
   const jobs = await jobsOf(deps, backup, signal);
   const last = jobs.at(-1);
   return {
-    now: new Date(),
+    now,
     backup,
     cluster,
     spec: spec?.ok === true ? spec.spec : undefined,
@@ -53,8 +55,8 @@ export async function observe(deps: ObserveDeps, backup: EtcdBackup, signal: Abo
     pods: last === undefined ? [] : stores.pods.list(namespace).filter((p) => ownedBy(p, last.metadata.uid as string)),
     podsAreLive: false,
     refused: undefined,
-    siblings: siblings(stores, backup, uid),
-    image: deps.image,
+    siblings: siblings(stores, backup, now),
+    settings: deps.settings,
     secrets: undefined,
   };
 }
@@ -72,17 +74,13 @@ async function jobsOf(deps: ObserveDeps, backup: EtcdBackup, signal: AbortSignal
   return cached.toSorted((a, b) => attemptOf(a.metadata.name) - attemptOf(b.metadata.name));
 }
 
-function siblings(stores: BackupStores, backup: EtcdBackup, uid: string): Sibling[] {
-  const namespace = backup.metadata.namespace as string;
+function siblings(stores: BackupStores, backup: EtcdBackup, now: Date): Sibling[] {
+  const { namespace, uid } = backup.metadata;
+  const pods = stores.pods.list(namespace);
   const running = new Set(
     stores.jobs
       .list(namespace)
-      .filter(
-        (j) =>
-          !(j.status?.conditions ?? []).some(
-            (c) => (c.type === 'Complete' || c.type === 'Failed') && c.status === 'True',
-          ),
-      )
+      .filter((j) => !isOver(j, pods, now))
       .flatMap((j) => j.metadata.ownerReferences?.map((r) => r.uid) ?? []),
   );
   return stores.backups

@@ -3,6 +3,7 @@
 import type { EtcdBackup } from '../api/backup.ts';
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import type { Job, Pod } from '../runtime/resources.ts';
+import type { JobSettings } from './render/job.ts';
 
 /** What was found of the Secrets that a Job mounts; only looked for when a Job is about to be made. */
 export interface SecretFindings {
@@ -36,6 +37,7 @@ export interface ObservedBackup {
   /** What the API server said when it last refused a pod of the Job; only read when there is none. */
   readonly refused: string | undefined;
   readonly siblings: readonly Sibling[];
-  readonly image: string | undefined;
+  /** What Jobs run and where; absent if the operator does not know its own image. */
+  readonly settings: JobSettings | undefined;
   readonly secrets: SecretFindings | undefined;
 }

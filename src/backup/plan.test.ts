@@ -2,25 +2,22 @@
 // Tests of what is decided about an EtcdBackup.
 import { describe, expect, it } from 'vitest';
 import { conditionsProblem } from '../runtime/conditions.ts';
-import { backup, cluster, job, NOW, observed, pod, success } from './fixtures.ts';
+import { backup, cluster, job, NOW, observed, planOf, pod, success } from './fixtures.ts';
 import type { ObservedBackup } from './observed.ts';
-import { planBackup } from './plan.ts';
-import { encodeResult } from './result.ts';
+import type { BackupPlan } from './plan.ts';
 import { backupStatus } from './status.ts';
 
-const said = (message: string, exitCode = 0) => pod({ phase: 'Succeeded', terminated: { exitCode, message } });
-const failure = (reason: 'BucketNotFound' | 'Interrupted') => encodeResult({ ok: false, reason, message: 'why' });
 const noStore = cluster();
 delete noStore.spec.backup;
 /** Half a minute before the test's now. */
 const OLD = '2026-11-23T07:00:00Z';
 const sibling = (name: string, created: string, running = false) => ({ name, created, running });
 
-interface Expected {
-  verdict?: object;
-  step?: object;
-}
-const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
+const unschedulable = pod({
+  conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
+});
+
+const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof BackupPlan, object>>][] = [
   [
     'starts when nothing stands in the way',
     {},
@@ -49,7 +46,7 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
   ['waits for a store', observed({ cluster: noStore }), { verdict: { kind: 'blocked', reason: 'StoreNotConfigured' } }],
   [
     'waits for the operator to know its image',
-    { image: undefined },
+    { settings: undefined },
     { verdict: { kind: 'blocked', reason: 'OperatorImageUnknown' } },
   ],
   [
@@ -120,11 +117,7 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     'tells a pod that finds no node',
     {
       jobs: [job(1)],
-      pods: [
-        pod({
-          conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
-        }),
-      ],
+      pods: [unschedulable],
     },
     { verdict: { kind: 'blocked', reason: 'Unschedulable', message: expect.stringContaining('no room') as string } },
   ],
@@ -154,116 +147,39 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
     { verdict: { kind: 'blocked', reason: 'PodsRefused', message: expect.stringContaining('quota: few') as string } },
   ],
   [
-    'has nothing to say against a pod that runs, however long',
-    { jobs: [job(1, { created: OLD })], pods: [pod({ created: OLD, phase: 'Running' })] },
+    'reads the pods live before it replaces a Job that never began, when the spec has changed',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable] },
+    { verdict: { kind: 'progress' }, step: { action: 'ReadPods' } },
+  ],
+  [
+    'reads the policy live before it replaces it',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable], podsAreLive: true, secrets: undefined },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable' }, step: { action: 'ReadPolicy' } },
+  ],
+  [
+    'replaces a Job that never began, when the spec has changed',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Retrying', replacesJob: true }, step: { action: 'ReplaceJob' } },
+  ],
+  [
+    'gives a pod a moment also when the spec has changed',
+    { jobs: [job(1, { template: 'old' })], pods: [pod({ waiting: { reason: 'ErrImagePull' } })], podsAreLive: true },
     { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
-    'is done when the pod says so, even before its Job does',
-    { jobs: [job(1)], pods: [said(encodeResult(success))] },
-    { verdict: { kind: 'done', result: success } },
+    'does not replace a Job that began, whatever the spec is by now',
+    { jobs: [job(1, { template: 'old', created: OLD })], pods: [pod({ phase: 'Running' })], podsAreLive: true },
+    { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
-    'does not believe a success from a process that failed',
-    { jobs: [job(1, { end: 'Failed' })], pods: [said(encodeResult(success), 1)], podsAreLive: true },
-    { verdict: { kind: 'progress', reason: 'Running' }, step: { action: 'CreateJob', attempt: 2 } },
+    'does not replace a Job for a spec that cannot be meant',
+    { jobs: [job(1, { template: 'old' })], pods: [unschedulable], podsAreLive: true, spec: undefined },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable' } },
   ],
   [
-    'fails for good with the reason of the Job',
-    { jobs: [job(1, { end: 'Failed' })], pods: [said(failure('BucketNotFound'), 1)] },
-    { verdict: { kind: 'failed', reason: 'BucketNotFound' } },
-  ],
-  [
-    'repeats what was interrupted',
-    { jobs: [job(1, { end: 'Failed' })], pods: [said(failure('Interrupted'), 1)] },
-    { step: { action: 'CreateJob', attempt: 2 } },
-  ],
-  [
-    'looks for the pod live before a Job is lost',
-    { jobs: [job(1, { end: 'Failed' })] },
-    { step: { action: 'ReadPods' } },
-  ],
-  [
-    'repeats a lost Job',
-    { jobs: [job(1, { end: 'Failed' })], podsAreLive: true },
-    { step: { action: 'CreateJob', attempt: 2 } },
-  ],
-  [
-    'repeats a Job that ended well without a word: the store knows',
-    { jobs: [job(1, { end: 'Complete' })], podsAreLive: true },
-    { step: { action: 'CreateJob', attempt: 2 } },
-  ],
-  [
-    'repeats after an eviction',
-    { jobs: [job(1, { end: 'Failed' })], pods: [pod({ phase: 'Failed', reason: 'Evicted' })], podsAreLive: true },
-    { step: { action: 'CreateJob', attempt: 2 } },
-  ],
-  [
-    'pauses before it repeats',
-    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:28Z' })], podsAreLive: true },
-    { verdict: { kind: 'progress', reason: 'Retrying', lookAgainMs: 8_000 } },
-  ],
-  [
-    'pauses no longer than that when the clock was set back',
-    { jobs: [job(1, { end: 'Failed', at: '2027-11-23T07:00:28Z' })], podsAreLive: true },
-    { verdict: { reason: 'Retrying', lookAgainMs: 10_000 } },
-  ],
-  [
-    'gives up after three',
-    { jobs: [job(1), job(3, { end: 'Failed' })], podsAreLive: true },
-    { verdict: { kind: 'failed', reason: 'JobLost' } },
-  ],
-  [
-    'repeats a Job that somebody deleted',
-    { backup: backup({ status: { attempts: 1, conditions: [] } }) },
-    { step: { action: 'CreateJob', attempt: 2 } },
-  ],
-  [
-    'does not repeat it for ever',
-    { backup: backup({ status: { attempts: 3, conditions: [] } }) },
-    { verdict: { kind: 'failed', reason: 'JobLost' } },
-  ],
-  [
-    'fails for good when memory ran out',
-    {
-      jobs: [job(1, { end: 'Failed' })],
-      pods: [pod({ terminated: { exitCode: 137, reason: 'OOMKilled' } })],
-      podsAreLive: true,
-    },
-    { verdict: { kind: 'failed', reason: 'OutOfMemory' } },
-  ],
-  [
-    'fails for good at the deadline',
-    { jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })], podsAreLive: true },
-    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
-  ],
-  [
-    'fails for good at the deadline, though its pod says that it was interrupted',
-    {
-      jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })],
-      pods: [said(failure('Interrupted'), 1)],
-      podsAreLive: true,
-    },
-    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
-  ],
-  [
-    'fails for good while the deadline still stops its pod',
-    {
-      jobs: [job(1, { end: 'FailureTarget', reason: 'DeadlineExceeded' })],
-      pods: [said(failure('Interrupted'), 1)],
-      podsAreLive: true,
-    },
-    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
-  ],
-  [
-    'is done if it was so just before its deadline',
-    { jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })], pods: [said(encodeResult(success))] },
-    { verdict: { kind: 'done' } },
-  ],
-  [
-    'holds a repetition until the cluster is Available again',
-    { jobs: [job(1, { end: 'Failed' })], podsAreLive: true, cluster: cluster({ available: 'False' }) },
-    { verdict: { reason: 'ClusterUnavailable' } },
+    'has nothing to say against a pod that runs, however long',
+    { jobs: [job(1, { created: OLD })], pods: [pod({ created: OLD, phase: 'Running' })] },
+    { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
     'is left alone once it is finished',
@@ -274,14 +190,23 @@ const cases: readonly [string, Partial<ObservedBackup>, Expected][] = [
 
 describe('a backup', () => {
   it.each(cases)('%s', (_, o, expected) => {
-    const base = observed(o.cluster === undefined ? {} : { cluster: o.cluster });
-    const planned = planBackup({ ...base, ...o });
+    const planned = planOf(o);
     expect(planned).toMatchObject(expected);
     expect(planned.step === undefined).toBe(expected.step === undefined);
     if (planned.verdict === undefined) return;
     const subject = backup();
     subject.status = backupStatus(subject, planned.verdict, undefined, NOW);
     expect(conditionsProblem(subject)).toBeUndefined();
+  });
+
+  it('counts a Job that is replaced, as one that was no attempt', () => {
+    const verdict = { kind: 'progress', reason: 'Retrying', message: 'm', replacesJob: true } as const;
+    const before = backup({ status: { attempts: 2, replaced: 1, conditions: [] } });
+    expect(backupStatus(before, verdict, job(2), NOW)).toMatchObject({ attempts: 2, replaced: 2 });
+    expect(backupStatus(before, { kind: 'progress', reason: 'Running', message: 'm' }, job(3), NOW)).toMatchObject({
+      attempts: 3,
+      replaced: 1,
+    });
   });
 
   it('ends with everything about its object', () => {
@@ -300,5 +225,23 @@ describe('a backup', () => {
       completionTime: success.completionTime,
     });
     expect(status.conditions.map((c) => [c.type, c.status, c.reason])).toEqual([['Ready', 'True', 'Completed']]);
+  });
+
+  it('tells also a member whose snapshot was corrupt, when another one served', () => {
+    const result = { ...success, corrupt: ['orders-2'] };
+    const [ready] = backupStatus(backup(), { kind: 'done', result }, job(1), NOW).conditions;
+    expect(ready).toMatchObject({
+      status: 'True',
+      message: expect.stringMatching(/; the snapshot of orders-2 does not/),
+    });
+  });
+
+  it.each([
+    ['as its Job says', '2026-11-23T07:00:09Z', '2026-11-23T07:00:09Z'],
+    ['now, if the clock of its node runs ahead', '2026-11-23T09:00:00Z', '2026-11-23T07:00:30Z'],
+    ['when it began, if the clock of its node is behind', '2026-11-23T05:00:00Z', '2026-11-23T07:00:01Z'],
+  ])('ended %s', (_, told, completionTime) => {
+    const result = { ...success, completionTime: told };
+    expect(backupStatus(backup(), { kind: 'done', result }, job(1), NOW)).toMatchObject({ completionTime });
   });
 });

@@ -2,10 +2,11 @@
 // Decides about one EtcdBackup: what is true of it now, and what to do next. Pure.
 import type { BackupPolicy } from '../api/policy.ts';
 import type { Job } from '../runtime/resources.ts';
-import { type FailureReason, REMEDIES } from './failures.ts';
+import { type FailureReason, REMEDIES, REPEATED } from './failures.ts';
 import { jobState } from './jobstate.ts';
-import { attemptOf } from './marks.ts';
+import { attemptOf, BACKUP_ANNOTATIONS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
+import { templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
 import { obstacle } from './waiting.ts';
 
@@ -19,6 +20,8 @@ export type Verdict =
       readonly reason: string;
       readonly message: string;
       readonly lookAgainMs?: number;
+      /** The Job makes room for another one without having been an attempt. */
+      readonly replacesJob?: true;
     }
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string }
   | { readonly kind: 'done'; readonly result: JobSuccess };
@@ -27,6 +30,7 @@ export type Step =
   /** Read what the next decision needs, then decide again. */
   | { readonly action: 'ReadPods' }
   | { readonly action: 'ReadPolicy' }
+  | { readonly action: 'ReplaceJob'; readonly job: Job }
   | { readonly action: 'CreateJob'; readonly attempt: number; readonly policy: BackupPolicy };
 
 export interface BackupPlan {
@@ -35,9 +39,10 @@ export interface BackupPlan {
   readonly step?: Step;
 }
 
-/** Jobs per backup; only runs that were lost or interrupted are repeated, never those that failed. */
+/** Jobs per backup, without those that were replaced before they began. */
 const MAX_ATTEMPTS = 3;
-const RETRY_AFTER_MS = 10_000;
+/** Before the second one and before the third. */
+const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
 const CREDENTIALS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;
 const PODLESS_MS = 60_000;
@@ -59,35 +64,47 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   const last = o.jobs.at(-1);
   const attempted = Math.max(last === undefined ? 0 : attemptOf(last.metadata.name), o.backup.status?.attempts ?? 0);
   if (attempted === 0) return start(o, 1);
-  const state = last === undefined || attemptOf(last.metadata.name) < attempted ? GONE : jobState(last, o.pods);
-  if (state.kind === 'running') return working(o, last as Job);
+  const state = last === undefined || attemptOf(last.metadata.name) < attempted ? GONE : jobState(last, o.pods, o.now);
+  if (state.kind === 'running') return working(o, last as Job, state.leftMs);
   if (state.kind === 'result') {
     const { result } = state;
     if (result.ok) return { verdict: { kind: 'done', result } };
-    if (result.reason !== 'Interrupted') return failed(result.reason, result.message);
-    return again(o, attempted, { reason: 'Interrupted', message: result.message, endedAt: state.endedAt });
+    // A pod has its last word before its Job is told to have failed.
+    return again(o, attempted, { ...result, endedAt: state.endedAt ?? o.now });
   }
   // The cache may show the end of a Job before the last word of its pod.
   if (!o.podsAreLive && state.podsMatter)
     return { ...progress('Running', 'the Job has ended'), step: { action: 'ReadPods' } };
-  return state.repeatable ? again(o, attempted, state) : failed(state.reason, state.message);
+  return again(o, attempted, state);
 }
 
-function working(o: ObservedBackup, job: Job): BackupPlan {
+function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
   const found = obstacle(job, o.pods, o.refused, o.now);
-  if (found === undefined) return progress('Running', 'the snapshot is being taken and stored');
+  if (found === undefined) return progress('Running', 'the snapshot is being taken and stored', leftMs);
   if (found.patienceMs > 0) return progress('Running', 'the pod of the Job starts', found.patienceMs);
   // The cache may be late, and only events tell why there is no pod.
-  if (o.pods.length === 0 && !o.podsAreLive)
+  const outdated = isOutdated(o, job);
+  if (!o.podsAreLive && (outdated || o.pods.length === 0))
     return { ...progress('Running', 'the Job waits for its pod'), step: { action: 'ReadPods' } };
-  return blocked(found.reason, found.message, o.pods.length === 0 ? PODLESS_MS : undefined);
+  const waiting = blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
+  if (!outdated) return waiting;
+  if (o.secrets === undefined) return { ...waiting, step: { action: 'ReadPolicy' } };
+  const message = `the Job ${job.metadata.name} never began (${found.reason}), and the spec of the cluster has changed since: another one takes its place`;
+  const verdict = { kind: 'progress', reason: 'Retrying', message, replacesJob: true } as const;
+  return { verdict, step: { action: 'ReplaceJob', job } };
+}
+
+/** A Job cannot be edited: what it lacks may be in the spec by now, and only another Job would have it. */
+function isOutdated({ backup, cluster, spec, settings }: ObservedBackup, job: Job): boolean {
+  if (cluster === undefined || spec?.backup === undefined || settings === undefined) return false;
+  const hash = templateHash({ backup, cluster, spec, policy: spec.backup, settings });
+  return hash !== job.metadata.annotations?.[BACKUP_ANNOTATIONS.template];
 }
 
 const GONE = {
   kind: 'ended' as const,
   reason: 'JobLost' as const,
   message: 'its Job was deleted before it was done',
-  repeatable: true,
   podsMatter: false,
   endedAt: undefined,
 };
@@ -101,18 +118,24 @@ interface Lost {
 /** The next attempt first looks in the store whether the lost one had finished after all. */
 function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
   const { reason, message, endedAt } = lost;
-  if (attempted >= MAX_ATTEMPTS) return failed(reason, `${message}, ${attempted} times`);
-  const wait = endedAt === undefined ? 0 : endedAt.getTime() + RETRY_AFTER_MS * attempted - o.now.getTime();
+  const when = REPEATED[reason];
+  if (when === undefined) return failed(reason, message);
+  const count = attempted - (o.backup.status?.replaced ?? 0);
+  if (count >= MAX_ATTEMPTS) return failed(reason, `${message}; this was the last of ${MAX_ATTEMPTS} attempts`);
+  const pauseMs = PAUSES_MS[when][count - 1] ?? 0;
+  const wait = endedAt === undefined ? 0 : endedAt.getTime() + pauseMs - o.now.getTime();
   // A clock that was set back must not hold up the retry for longer than the pause itself.
-  const bounded = Math.min(wait, RETRY_AFTER_MS * attempted);
-  if (bounded > 0)
-    return progress('Retrying', `${message}; attempt ${attempted + 1} of ${MAX_ATTEMPTS} follows`, bounded);
+  const bounded = Math.min(wait, pauseMs);
+  if (bounded > 0) {
+    const next = `attempt ${count + 1} of ${MAX_ATTEMPTS} follows`;
+    return progress('Retrying', `${reason}: ${message}; ${next}`, bounded);
+  }
   return start(o, attempted + 1);
 }
 
 function start(o: ObservedBackup, attempt: number): BackupPlan {
   const { clusterName } = o.backup.spec;
-  if (o.image === undefined) {
+  if (o.settings === undefined) {
     return blocked(
       'OperatorImageUnknown',
       'the operator was started without --image and does not know what to run as a Job',

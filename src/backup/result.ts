@@ -24,6 +24,8 @@ const successSchema = z.object({
   clusterId: z.string().regex(/^[0-9a-f]{1,16}$/),
   startTime: z.iso.datetime(),
   completionTime: z.iso.datetime(),
+  /** Members tried before, whose snapshot did not match its own checksum. */
+  corrupt: z.array(z.string().max(253)).max(9).optional(),
 });
 
 const failureSchema = z.object({ ok: z.literal(false), reason: z.string().max(64), message: z.string().max(4096) });

@@ -12,6 +12,7 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
   const previous = backup.status;
   const observedGeneration = backup.metadata.generation ?? 0;
   const attempts = Math.max(job === undefined ? 0 : attemptOf(job.metadata.name), previous?.attempts ?? 0);
+  const replaced = (previous?.replaced ?? 0) + (verdict.kind === 'progress' && verdict.replacesJob === true ? 1 : 0);
   const final = verdict.kind === 'done' || verdict.kind === 'failed';
   const clusterUID = job?.metadata.annotations?.[BACKUP_ANNOTATIONS.clusterUid] ?? previous?.clusterUID;
   const startTime = previous?.startTime ?? job?.metadata.creationTimestamp;
@@ -21,10 +22,19 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
     ...(job === undefined ? (previous?.job === undefined ? {} : { job: previous.job }) : { job: job.metadata.name }),
     ...(clusterUID === undefined ? {} : { clusterUID }),
     ...(attempts === 0 ? {} : { attempts }),
+    ...(replaced === 0 ? {} : { replaced }),
     ...(startTime === undefined ? {} : { startTime }),
     ...(verdict.kind === 'done' ? outcome(verdict.result) : {}),
-    ...(final ? { completionTime: verdict.kind === 'done' ? verdict.result.completionTime : seconds(now) } : {}),
+    ...(final
+      ? { completionTime: seconds(verdict.kind === 'done' ? ended(verdict.result, startTime, now) : now) }
+      : {}),
   };
+}
+
+/** As the Job's node tells it, whose clock may be wrong: not before the first Job was made, and not after now. */
+function ended({ completionTime }: JobSuccess, startTime: string | undefined, now: Date): Date {
+  const earliest = startTime === undefined ? 0 : Date.parse(startTime);
+  return new Date(Math.min(now.getTime(), Math.max(earliest, Date.parse(completionTime))));
 }
 
 function outcome(r: JobSuccess): Partial<EtcdBackupStatus> {
@@ -43,6 +53,12 @@ function outcome(r: JobSuccess): Partial<EtcdBackupStatus> {
   };
 }
 
+/** What a backup that is complete has found out about other members; a sentence. */
+export const corruption = ({ corrupt = [] }: JobSuccess): string | undefined =>
+  corrupt.length === 0
+    ? undefined
+    : `the snapshot of ${corrupt.join(' and ')} does not match its own checksum: look at its disk and its log`;
+
 type Draft = Omit<Condition, 'lastTransitionTime'>;
 
 function conditions(v: Verdict, observedGeneration: number): Draft[] {
@@ -56,7 +72,8 @@ function conditions(v: Verdict, observedGeneration: number): Draft[] {
   if (v.kind === 'done') {
     const { size, compressedSize, revision, member } = v.result;
     const message = `revision ${revision} from ${member}: ${mib(size)} as ${mib(compressedSize)}, read back and compared`;
-    return [make('Ready', 'True', 'Completed', message)];
+    const also = corruption(v.result);
+    return [make('Ready', 'True', 'Completed', also === undefined ? message : `${message}; ${also}`)];
   }
   const type = v.kind === 'progress' ? 'Reconciling' : 'Stalled';
   return [make('Ready', 'False', v.reason, v.message), make(type, 'True', v.reason, v.message)];

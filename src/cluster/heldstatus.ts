@@ -43,7 +43,7 @@ function heldStatus(
   const observedGeneration = cluster.metadata.generation ?? 0;
   const draft = (type: string, status: Condition['status']) => ({ type, status, ...said, observedGeneration });
   // Nobody looked at the members: what was said of them may not be true any more.
-  const unseen = ['Available', 'MembersHealthy'];
+  const unseen = ['Available', 'MembersHealthy', 'BackupHealthy'];
   const kept = (cluster.status?.conditions ?? [])
     .filter((c) => !['Ready', 'Stalled', 'Reconciling'].includes(c.type))
     .map(({ lastTransitionTime: _, ...c }) => (unseen.includes(c.type) ? { ...c, ...draft(c.type, 'Unknown') } : c));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets what a cluster wants beside what is there, and finds what it wants no longer.
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
-import { LABELS } from '../api/names.ts';
+import { childNames, LABELS } from '../api/names.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
@@ -131,8 +131,9 @@ export async function readObsolete(
   // Until the cluster is formed it has no clients, so nothing can be said of those that status names.
   if (needed.identity?.phase !== 'Formed') return objects;
   const names = new Set(needed.secrets.map((s) => s.need.name));
-  const ours = `${cluster.metadata.name}-client-`;
-  const former = (cluster.status?.clientSecrets ?? []).filter((name) => name.startsWith(ours) && !names.has(name));
+  const ours = (name: string): boolean =>
+    name.startsWith(`${cluster.metadata.name}-client-`) || name === childNames(cluster.metadata.name).backupTls;
+  const former = (cluster.status?.clientSecrets ?? []).filter((name) => ours(name) && !names.has(name));
   const left = await Promise.all(former.map((name) => deps.secrets.read(namespace, name, signal)));
   const clients = left
     .filter((s) => s !== undefined)

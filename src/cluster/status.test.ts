@@ -49,6 +49,11 @@ const fields: [string, Partial<Observed>, object][] = [
     },
   ],
   [
+    'the client Secrets that are there, and that of backups, are named, so that they can be removed one day',
+    { secrets: [issued('orders-tls-server'), issued('orders-tls-backup'), issued('orders-client-app', {}, 'app')] },
+    { clientSecrets: ['orders-client-app', 'orders-tls-backup'] },
+  ],
+  [
     'each member has its id, role, version, sizes and the time since when it serves',
     {},
     {

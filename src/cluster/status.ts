@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Derives the status of a cluster from what was observed and found. Pure.
 import type { EtcdClusterStatus, MemberRecord } from '../api/cluster.ts';
-import { LABELS } from '../api/names.ts';
+import { childNames, LABELS } from '../api/names.ts';
 import { versionAdvice } from '../api/versions.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { seconds } from '../runtime/time.ts';
@@ -70,9 +70,12 @@ function figures(o: Observed) {
   };
 }
 
-/** Those in use, and those that are still to be deleted. */
+/** Those in use, that of backups among them, and those that are still to be deleted. */
 function clientSecrets(o: Observed): string[] {
-  const used = o.secrets.filter((s) => s.need.client !== undefined && s.secret !== undefined).map((s) => s.need.name);
+  const { backupTls } = childNames(o.cluster.metadata.name);
+  const used = o.secrets
+    .filter((s) => (s.need.client !== undefined || s.need.name === backupTls) && s.secret !== undefined)
+    .map((s) => s.need.name);
   const unknown = o.known?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
   const leaving = o.obsolete.filter((x) => x.resource.kind === 'Secret').map((x) => x.name);
   return [...new Set([...used, ...unknown, ...leaving])].toSorted();

@@ -10,7 +10,7 @@ import { etcdBackups, etcdClusters } from '../../src/api/resources.ts';
 import { manifestSchema } from '../../src/backup/manifest.ts';
 import { conditionsProblem } from '../../src/runtime/conditions.ts';
 import type { KubeObject } from '../../src/runtime/json.ts';
-import { jobs, pods, type Resource, secrets } from '../../src/runtime/resources.ts';
+import { events, jobs, pods, type Resource, secrets } from '../../src/runtime/resources.ts';
 import { cluster, condition } from './harness/cluster.ts';
 import { repository } from './harness/files.ts';
 import { useOperator } from './harness/suite.ts';
@@ -199,7 +199,6 @@ describe('a backup that cannot be made', () => {
   test.concurrent.each([
     ['bucketless', 'BucketNotFound', { bucket: 'no-such-bucket' }],
     ['wrong-secret', 'CredentialsRejected', { secret: 'wrong' }],
-    ['nowhere', 'StoreUnreachable', { endpoint: 'http://store.invalid:9000' }],
   ] as const)('%s fails for good with %s and a remedy, and is not tried again', async (name, reason, o) => {
     if ('secret' in o) await credentialsSecret(o.secret, 'wrong');
     const object = await suite.available(cluster(space(), name, { backup: policy(o) }));
@@ -219,6 +218,32 @@ describe('a backup that cannot be made', () => {
       holds: (c) => condition(c, 'BackupHealthy')?.reason === reason,
     });
     expect(condition(seen, 'Ready')?.status).toBe('True');
+  });
+
+  test('because its store is away says so and tries again, by the spec as it is then', async () => {
+    const nowhere = policy({ endpoint: 'http://store.invalid:9000' });
+    const object = await suite.available(cluster(space(), 'nowhere', { backup: nowhere }));
+    await backUp('nowhere-now', 'nowhere');
+    const waiting = await becomes('nowhere-now', 'Retrying');
+    expect(waiting.status?.conditions?.[0]?.message).toMatch(/^StoreUnreachable: .*; attempt 2 of 3 follows$/);
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { backup: policy() } });
+    const done = await becomes('nowhere-now', 'Completed', 120_000);
+    expect(done.status?.attempts).toBe(2);
+    await suite.dismiss(object);
+  }, 240_000);
+
+  test('whose Job finds no node is made by another one when the spec is corrected', async () => {
+    const object = await suite.available(cluster(space(), 'placed', { backup: policy() }));
+    const place = (nodeSelector: object | null) =>
+      suite.kube.patch(etcdClusters, object.metadata, { spec: { pods: { nodeSelector } } });
+    await place({ 'example.com/disk': 'none' });
+    const created = await backUp('placed-now', 'placed');
+    await becomes('placed-now', 'Unschedulable');
+    await place(null);
+    const done = await becomes('placed-now', 'Completed', 90_000);
+    expect(done.status).toMatchObject({ attempts: 2, replaced: 1 });
+    expect((await jobsOf(created)).map((j) => j.metadata.name)).toEqual([done.status?.job]);
+    await suite.dismiss(object);
   });
 
   test('whose Job is lost is made by another one, once', async () => {
@@ -306,6 +331,28 @@ describe('a schedule', () => {
         const [only] = status?.backup?.schedules ?? [];
         return only?.lastScheduleTime !== undefined && only.nextScheduleTime === undefined;
       },
+    });
+  }, 240_000);
+
+  test('whose run the API server refuses says so, and makes it as soon as it may', async () => {
+    const hard = { 'count/etcdbackups.etcd.quorate.dev': '0' };
+    const quota = { metadata: { name: 'no-more-backups', namespace: space() }, spec: { hard } };
+    await suite.kube.create(quotas, quota);
+    const schedules = [{ name: 'minutely', schedule: '* * * * *' }];
+    const object = await suite.available(cluster(space(), 'refused', { backup: policy({ schedules }) }));
+    await until('an Event of the cluster says so', {
+      within: 90_000,
+      read: () => suite.kube.list(events, space()),
+      holds: (found) => found.some((e) => e.regarding?.name === 'refused' && e.reason === 'BackupRefused'),
+    });
+    await suite.kube.delete(quotas, quota.metadata);
+    await until('a backup is made', {
+      within: 90_000,
+      read: () => suite.kube.list(etcdBackups, space()),
+      holds: (made) => made.some((b) => b.spec.clusterName === 'refused'),
+    });
+    await suite.kube.patch(etcdClusters, object.metadata, {
+      spec: { backup: { schedules: [{ ...schedules[0], suspend: true }] } },
     });
   }, 240_000);
 

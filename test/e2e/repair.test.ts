@@ -242,26 +242,32 @@ describe('repair', () => {
     expect(ids(await suite.settle(object))).toEqual(ids(object));
   });
 
-  test('what the spec asks for no longer is removed: a client, the policies, an annotation', async () => {
+  test('what the spec asks for no longer is removed: a client, that of backups, the policies, an annotation', async () => {
     const clients = [{ name: 'e2e' }, { name: 'old' }];
     const service = { annotations: { 'example.com/kept': '1', 'example.com/dropped': '1' } };
-    await suite.available(cluster(space(), 'trimmed', { tls: { clientCertificates: clients }, service }), 120_000);
+    const backup = { store: { s3: { bucket: 'unused', credentialsSecret: { name: 'unused' } } } };
+    const spec = { tls: { clientCertificates: clients }, service, backup };
+    await suite.available(cluster(space(), 'trimmed', spec), 120_000);
     const edit = {
       tls: { clientCertificates: [{ name: 'e2e' }] },
       service: { annotations: { 'example.com/dropped': null } },
       networkPolicy: { enabled: false },
+      backup: null,
     };
+    await suite.kube.get(secrets, { namespace: space(), name: 'trimmed-tls-backup' });
     await suite.kube.patch(etcdClusters, { namespace: space(), name: 'trimmed' }, { spec: edit });
     await until('they are gone', {
       within: 15_000,
       read: async () => ({
         secret: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-client-old' }),
+        ofBackups: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-tls-backup' }),
         policies: (await suite.kube.list(networkPolicies, space(), of('trimmed'))).length,
         annotations: (await suite.kube.get(services, { namespace: space(), name: 'trimmed-client' })).metadata
           .annotations,
       }),
-      holds: ({ secret, policies, annotations }) =>
+      holds: ({ secret, ofBackups, policies, annotations }) =>
         secret === undefined &&
+        ofBackups === undefined &&
         policies === 0 &&
         annotations?.['example.com/dropped'] === undefined &&
         annotations?.['example.com/kept'] === '1',

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The backup program against real etcd and a real S3 server, on loopback: what is stored can be restored, and no failure leaves what looks like a backup.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import {
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
@@ -21,6 +22,7 @@ import type { JobSuccess } from '../../src/backup/result.ts';
 import { fill } from './backup/fill.ts';
 import { type JobOutcome, type JobSetup, jobConfig, partsOf, runJob, startJob } from './backup/jobs.ts';
 import {
+  connectTo,
   freePort,
   Processes,
   part,
@@ -180,6 +182,15 @@ describe('a backup', () => {
     expect(await objects()).toEqual([result.key, result.manifestKey, unmarked, foreign].toSorted());
   });
 
+  it('drops the unfinished uploads of its own earlier attempts, and no others', async () => {
+    const config = jobConfig(setup());
+    const [mine, foreign] = [config, jobConfig(setup())].map((c) => dataKey(partsOf(c), 1n, 1));
+    for (const Key of [mine, foreign])
+      await s3.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key, ContentType: 'application/zstd' }));
+    succeeded(await runJob(setup(), { ...config, attempt: 2 }));
+    expect(await uploads()).toMatchObject([{ Key: foreign }]);
+  });
+
   it('stays within its memory for a large database', async () => {
     const big = await startEtcd(processes, join(dir, 'big'), { size: 1 });
     await fill(big, 256 * MIB);
@@ -245,6 +256,15 @@ describe('a backup that fails', () => {
     await nothingStored();
   });
 
+  it('because an alarm does not say which member is corrupt says so', async () => {
+    const client = await connectTo(etcds);
+    await client.maintenance.alarm({ action: 'Activate', memberID: '0', alarm: 'Corrupt' });
+    client.close();
+    expect(reasonOf(await runJob(setup()))).toBe('CorruptAlarm');
+    await etcds.etcdctl('alarm', 'disarm');
+    await nothingStored();
+  });
+
   it('because the name is taken leaves what lies there as it is', async () => {
     const config = jobConfig(setup());
     const Key = manifestKey(partsOf(config));
@@ -279,7 +299,7 @@ describe('a backup that fails', () => {
     await job.said('the snapshot begins');
     await processes.kill(store.child);
     expect(reasonOf(await job.done)).toBe('StoreUnreachable');
-    const again = await startStore(processes, dir, store.port);
+    const again = await startStore(processes, dir, { port: store.port });
     store.child = again.child;
     expect(await objects()).toEqual([]);
   });
@@ -309,6 +329,32 @@ describe('a member that dies in the middle', () => {
     expect(reasonOf(await job.done)).toBe('SourceUnavailable');
     expect(await objects()).toEqual([]);
     expect(await uploads()).toEqual([]);
+  });
+});
+
+describe('a store with a certificate of its own authority', () => {
+  let secure: TestStore;
+  const trusting = (c: JobConfig): JobConfig => ({
+    ...c,
+    store: { s3: { ...c.store.s3, caFile: join(etcds.tlsDir, 'ca.crt') } },
+  });
+  beforeAll(async () => {
+    secure = await startStore(processes, join(dir, 'secure'), { tlsDir: etcds.tlsDir });
+  });
+  beforeEach(() => mkdir(join(secure.root, bucket)));
+  const stored = async (): Promise<string[]> =>
+    (await readdir(join(secure.root, bucket), { recursive: true, withFileTypes: true }))
+      .filter((f) => f.isFile())
+      .map((f) => f.name);
+
+  it('takes a backup from whoever trusts it', async () => {
+    const result = succeeded(await runJob(setup({ store: secure, change: trusting })));
+    expect(await stored()).toContain(basename(result.key));
+  });
+
+  it('is refused by whoever does not, and nothing is sent', async () => {
+    expect(reasonOf(await runJob(setup({ store: secure })))).toBe('StoreCertificateInvalid');
+    expect(await stored()).toEqual([]);
   });
 });
 

@@ -49,10 +49,10 @@
 - apiGroups: ["networking.k8s.io"]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
-# backups run as Jobs
+# backups run as Jobs; one that never began is replaced when the spec has changed
 - apiGroups: ["batch"]
   resources: [jobs]
-  verbs: [get, list, watch, create]
+  verbs: [get, list, watch, create, delete]
 # certificates; read by name only; deleted when a client is removed from the spec
 - apiGroups: [""]
   resources: [secrets]

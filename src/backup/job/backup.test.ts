@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests that an object which cannot become a backup is removed, also by a key that may not ask what else is there.
+// Tests of what becomes of an object that got no manifest: it is removed, unless it may have got one.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { BackupError } from '../failures.ts';
+import { BackupError, OutcomeUnknown } from '../failures.ts';
+import { decodeResult, encodeResult } from '../result.ts';
 import type { CreatedObject } from '../stores/store.ts';
 import { type BackupDeps, backUp } from './backup.ts';
 
 const UID = '0f9e8d7c-1111-4222-8333-444455556666';
 
-/** A store that returns other bytes than it was sent, to a key without the right to list. */
-function forgetful() {
+/** A store to a key without the right to list; `readBack`: what it returns of the object. */
+function storeOf(o: { readBack: 'same' | 'other'; manifest?: Error }) {
   const removed: string[] = [];
+  let stored = Buffer.alloc(0);
   const store = {
+    location: 's3://backups',
     head: () => Promise.reject(new BackupError('AccessDenied', 'no')),
-    open: (key: string) => Promise.resolve(key.endsWith('.json') ? undefined : Readable.from([Buffer.from('other')])),
+    open: (key: string) => {
+      if (key.endsWith('.json')) return Promise.resolve(undefined);
+      return Promise.resolve(Readable.from([o.readBack === 'same' ? stored : Buffer.from('other')]));
+    },
     create: async (key: string, body: Readable): Promise<CreatedObject> => {
-      let size = 0;
-      for await (const chunk of body as AsyncIterable<Buffer>) size += chunk.length;
-      return { key, size, etag: 'e', metadata: {}, upload: 'u' };
+      if (key.endsWith('.json') && o.manifest !== undefined) throw o.manifest;
+      stored = Buffer.concat((await body.toArray()) as Buffer[]);
+      return { key, size: stored.length, etag: 'e', metadata: {}, upload: 'u' };
     },
     removeIf: (key: string) => {
       removed.push(key);
@@ -28,12 +34,14 @@ function forgetful() {
   return { store, removed };
 }
 
-it('an object that was not read back as it was sent is removed without a look for its manifest', async () => {
-  const { store, removed } = forgetful();
+/** Members in the order in which they are chosen; `corrupt` ones send a wrong checksum. */
+function depsOf(store: object, members: readonly string[] = ['m-0'], corrupt: readonly string[] = []): BackupDeps {
   const database = Buffer.alloc(4096, 7);
-  const snapshot = [database, createHash('sha256').update(database).digest()];
+  const sum = createHash('sha256').update(database).digest();
+  const snapshotOf = (name: string) => [database, corrupt.includes(name) ? Buffer.alloc(32) : sum];
   const size = database.length + 32;
-  const deps = {
+  const status = { revision: 1n, clusterId: 'c', memberId: 'a', version: '3.6.16' };
+  return {
     config: {
       backup: { namespace: 'shop', name: 'now', uid: UID, created: '2026-11-23T07:00:00Z' },
       cluster: { name: 'orders', uid: UID },
@@ -41,14 +49,42 @@ it('an object that was not read back as it was sent is removed without a look fo
       store: { s3: { prefix: '' } },
     },
     source: {
-      choose: () => Promise.resolve({ name: 'm-0', status: { revision: 1n } }),
-      open: () => Promise.resolve({ stream: Object.assign(Readable.from(snapshot), { announcedSize: size }) }),
+      choose: (tried: ReadonlySet<string>) =>
+        Promise.resolve({ name: members.find((m) => !tried.has(m)) ?? members[0], status }),
+      open: ({ name }: { name: string }) =>
+        Promise.resolve({ stream: Object.assign(Readable.from(snapshotOf(name)), { announcedSize: size }) }),
     },
     store,
     progress: { step: () => undefined, read: () => 0, checked: () => 0, stored: 0 },
     log: { warn: () => undefined },
     signal: new AbortController().signal,
   } as unknown as BackupDeps;
-  await expect(backUp(deps)).rejects.toMatchObject({ reason: 'ReadBackMismatch' });
+}
+
+it('an object that was not read back as it was sent is removed without a look for its manifest', async () => {
+  const { store, removed } = storeOf({ readBack: 'other' });
+  await expect(backUp(depsOf(store))).rejects.toMatchObject({ reason: 'ReadBackMismatch' });
   expect(removed).toEqual([expect.stringMatching(/\.db\.zst$/)]);
+});
+
+it('an object whose manifest may have been written stays, and the next attempt finds out', async () => {
+  const { store, removed } = storeOf({ readBack: 'same', manifest: new OutcomeUnknown(new Error('ECONNRESET')) });
+  const head = (): Promise<undefined> => Promise.resolve(undefined);
+  await expect(backUp(depsOf({ ...store, head }))).rejects.toMatchObject({ reason: 'Interrupted' });
+  expect(removed).toEqual([]);
+});
+
+it('a member that sends a corrupt snapshot is told of, and another one is taken', async () => {
+  const { store } = storeOf({ readBack: 'same' });
+  const done = await backUp(depsOf(store, ['m-0', 'm-1'], ['m-0']));
+  expect(done).toMatchObject({ ok: true, member: 'm-1', corrupt: ['m-0'] });
+  expect(decodeResult(encodeResult(done))).toEqual(done);
+});
+
+it.each([
+  ['the only member', ['m-0']],
+  ['every member', ['m-0', 'm-1', 'm-2', 'm-3']],
+])('%s that sends a corrupt snapshot fails the backup', async (_, members) => {
+  const { store } = storeOf({ readBack: 'same' });
+  await expect(backUp(depsOf(store, members, members))).rejects.toMatchObject({ reason: 'SnapshotCorrupt' });
 });

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { EtcdError } from '../../etcd/errors.ts';
 import { seconds } from '../../runtime/time.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import { BackupError } from '../failures.ts';
+import { BackupError, OutcomeUnknown } from '../failures.ts';
 import type { JobConfig } from '../jobconfig.ts';
 import { backupPrefix, dataKey, isDataKey, type KeyParts, manifestKey } from '../keys.ts';
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../manifest.ts';
@@ -36,7 +36,7 @@ export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
     });
     return success(deps, parts, earlier);
   }
-  const stored = await fromAnyMember(deps, parts);
+  const { stored, corrupt } = await fromAnyMember(deps, parts);
   await readBack(deps, stored).catch(async (error: unknown) => {
     // No manifest names it: this attempt has written none yet, and no other one knows its key.
     await remove(deps.store, stored.object);
@@ -44,7 +44,7 @@ export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
   });
   const manifest = await orRemove(deps, stored, () => commit(deps, parts, stored, startTime));
   if (deps.config.attempt > 1) await sweep(deps, parts, manifest);
-  return success(deps, parts, manifest);
+  return { ...success(deps, parts, manifest), ...(corrupt.length === 0 ? {} : { corrupt }) };
 }
 
 function keyParts({ backup, cluster, store }: JobConfig): KeyParts {
@@ -58,16 +58,23 @@ function keyParts({ backup, cluster, store }: JobConfig): KeyParts {
   };
 }
 
-async function fromAnyMember(deps: BackupDeps, parts: KeyParts): Promise<Stored> {
+/** `corrupt` are the members whose snapshot did not match its own checksum: one bad disk costs no backup, and is told. */
+async function fromAnyMember(deps: BackupDeps, parts: KeyParts): Promise<{ stored: Stored; corrupt: string[] }> {
   const tried = new Set<string>();
+  const corrupt = new Map<string, BackupError>();
   for (let attempt = 1; ; attempt += 1) {
     const member = await deps.source.choose(tried, deps.signal);
+    // There is no other one, and it would only send the same again.
+    const before = corrupt.get(member.name);
+    if (before !== undefined) throw before;
     try {
-      return await storeSnapshot(deps, dataKey(parts, member.status.revision, deps.config.attempt), member);
+      const stored = await storeSnapshot(deps, dataKey(parts, member.status.revision, deps.config.attempt), member);
+      return { stored, corrupt: [...corrupt.keys()] };
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
       const failure = sourceFailure(error);
-      if (failure.reason === 'SnapshotCorrupt' || attempt === SOURCE_TRIES) throw failure;
+      if (attempt === SOURCE_TRIES) throw failure;
+      if (failure.reason === 'SnapshotCorrupt') corrupt.set(member.name, failure);
       deps.log.warn(
         { member: member.name, attempt, error: error.message },
         'the member failed and nothing of it was kept; trying again',
@@ -83,7 +90,8 @@ async function orRemove<T>(deps: BackupDeps, stored: Stored, work: () => Promise
     return await work();
   } catch (error) {
     const parts = keyParts(deps.config);
-    // If the manifest may be there, so must the object: a manifest without one would be a lie.
+    // If the manifest may be there or still come, so must the object: a manifest without one would be a lie.
+    if (error instanceof OutcomeUnknown) throw error;
     const manifest = await deps.store.head(manifestKey(parts), cleanup()).catch(() => 'unknown' as const);
     const removable = manifest === undefined || (error instanceof BackupError && error.reason === 'KeyTaken');
     if (removable) await remove(deps.store, stored.object);
@@ -100,11 +108,13 @@ async function commit(deps: BackupDeps, parts: KeyParts, stored: Stored, startTi
     await deps.store.create(manifestKey(parts), Readable.from([text]), {
       signal: deps.signal,
       contentType: 'application/json',
+      decisive: true,
       metadata: { [BACKUP_MARK]: deps.config.backup.uid },
     });
     deps.progress.step('the manifest is written: the backup is complete', { object: manifest.object.key });
     return manifest;
   } catch (error) {
+    if (error instanceof OutcomeUnknown) throw error;
     if (deps.signal.aborted) throw deps.signal.reason;
     if (!(error instanceof BackupError && error.reason === 'KeyTaken')) throw error;
     const winner = await readManifest(deps, parts);

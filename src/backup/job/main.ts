@@ -46,7 +46,9 @@ async function attempt(o: JobOptions, log: Logger, stop: AbortController): Promi
       allow: config.egress.allow,
       refuse: [...config.egress.refuse, ...(o.refuse ?? [])],
     });
-    const store = await openS3Store(config.store.s3, guard);
+    const store = await openS3Store(config.store.s3, guard, (bytes) => {
+      progress.sent += bytes;
+    });
     open.push(store);
     const source = new Source(config.members, await readTls(config.tlsDir));
     open.push(source);

@@ -68,6 +68,17 @@ describe('the source of a snapshot', () => {
   ])('is %s', (_, candidates, o, expected) => {
     expect(pickMember(candidates, { ...options, ...o })).toMatchObject({ name: expected });
   });
+  it('is nobody while an alarm does not say who is corrupt, and waiting does not help', () => {
+    const candidates = [candidate('m-0', status('a')), candidate('m-1', status('b'))];
+    expect(pickMember(candidates, { ...options, corrupt: new Set(['0']) })).toEqual({
+      problem: expect.stringContaining('does not say which member') as string,
+      reason: 'CorruptAlarm',
+    });
+  });
+  it('is any other one while the corrupt member does not answer', () => {
+    const candidates = [candidate('m-0', status('a')), candidate('m-1', undefined)];
+    expect(pickMember(candidates, { ...options, corrupt: new Set(['b']) })).toMatchObject({ name: 'm-0' });
+  });
   it('is named with what speaks against each, if there is none', () => {
     const candidates = [
       candidate('m-0', undefined),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chooses the member to take a snapshot from: one that has everything, and that does not lead if another one has it too.
 import type { MemberStatus } from '../../etcd/types.ts';
+import type { FailureReason } from '../failures.ts';
 
 export interface Candidate {
   readonly name: string;
@@ -11,6 +12,15 @@ export interface Candidate {
 export interface Choice {
   readonly name: string;
   readonly status: MemberStatus;
+}
+
+/** How an alarm names a member when etcd could not find out which one differs. */
+const UNKNOWN_MEMBER = '0';
+
+/** `reason`: waiting does not help. */
+export interface NoChoice {
+  readonly problem: string;
+  readonly reason?: FailureReason;
 }
 
 /** Entries behind the leader that still count as caught up: what arrives between two answers. */
@@ -24,7 +34,11 @@ const MAX_LAG = 1_000n;
 export function pickMember(
   candidates: readonly Candidate[],
   o: { readonly revision: bigint; readonly corrupt: ReadonlySet<string>; readonly tried: ReadonlySet<string> },
-): Choice | { readonly problem: string } {
+): Choice | NoChoice {
+  if (o.corrupt.has(UNKNOWN_MEMBER)) {
+    const problem = 'a CORRUPT alarm does not say which member differs: any of them may be the one that lost data';
+    return { problem, reason: 'CorruptAlarm' };
+  }
   const problems: string[] = [];
   const fit: Choice[] = [];
   const highest = candidates.reduce(

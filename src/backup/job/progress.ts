@@ -15,6 +15,8 @@ export class Progress {
   read = (): number => 0;
   checked = (): number => 0;
   stored = 0;
+  /** Bytes that left for the store, parts on their way and repeated ones included. */
+  sent = 0;
   readonly #log: Logger;
   readonly #started = performance.now();
   readonly #timer: NodeJS.Timeout;
@@ -46,8 +48,9 @@ export class Progress {
   #check(stalled: (error: BackupError) => void): void {
     const now = performance.now();
     const [read, stored, checked] = [this.read(), this.stored, this.checked()];
-    if (read + stored + checked !== this.#seen) {
-      this.#seen = read + stored + checked;
+    const all = read + stored + checked + this.sent;
+    if (all !== this.#seen) {
+      this.#seen = all;
       this.#moved = now;
     }
     if (now - this.#said >= SAY_EVERY_MS) {

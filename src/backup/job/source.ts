@@ -6,7 +6,7 @@ import type { SnapshotStream } from '../../etcd/snapshotstream.ts';
 import type { ClientTls, Endpoint, MemberStatus } from '../../etcd/types.ts';
 import { pause } from '../../runtime/client.ts';
 import { BackupError } from '../failures.ts';
-import { type Choice, pickMember } from './pick.ts';
+import { type Choice, type NoChoice, pickMember } from './pick.ts';
 
 const CALL_MS = 5_000;
 /** A follower may need a moment to apply what was just read; a cluster, to elect a leader. */
@@ -27,14 +27,15 @@ export class Source {
     this.#clients = endpoints.map((e) => new MemberClient(e, tls));
   }
 
-  /** Throws BackupError `SourceUnavailable` when no member is fit within half a minute. */
+  /** Throws BackupError: `SourceUnavailable` when no member is fit within half a minute, `CorruptAlarm` at once. */
   async choose(tried: ReadonlySet<string>, signal: AbortSignal): Promise<Choice> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const outcome = await this.#look(tried, signal);
       if ('status' in outcome) return outcome;
       signal.throwIfAborted();
-      if (performance.now() > deadline) throw new BackupError('SourceUnavailable', outcome.problem);
+      const { problem, reason = 'SourceUnavailable' } = outcome;
+      if (outcome.reason !== undefined || performance.now() > deadline) throw new BackupError(reason, problem);
       await pause(LOOK_AGAIN_MS, signal).catch(() => signal.throwIfAborted());
     }
   }
@@ -49,7 +50,7 @@ export class Source {
     for (const client of this.#clients) client.close();
   }
 
-  async #look(tried: ReadonlySet<string>, signal: AbortSignal): Promise<Choice | { problem: string }> {
+  async #look(tried: ReadonlySet<string>, signal: AbortSignal): Promise<Choice | NoChoice> {
     const limits = { signal, timeoutMs: CALL_MS };
     const read = await firstOf(this.#clients.map((c) => c.read(limits)));
     if (read instanceof Error) return { problem: `no quorum answers: ${read.message}` };

@@ -8,7 +8,7 @@ import { jobConfigSchema } from '../jobconfig.ts';
 import { attemptOf, BACKUP_ANNOTATIONS, jobName } from '../marks.ts';
 import { JOB_COMMAND, JOB_ENV, renderJob } from './job.ts';
 
-function render(attempt = 1) {
+function render(attempt = 1, o: { pods?: object; image?: string } = {}) {
   const store = {
     s3: {
       bucket: 'backups',
@@ -17,10 +17,11 @@ function render(attempt = 1) {
       caSecret: { name: 'ca' },
     },
   };
-  const subject = cluster({ backup: { store }, status: { members: [{ name: 'orders-0' }, { name: 'orders-1' }] } });
+  const base = cluster({ backup: { store }, status: { members: [{ name: 'orders-0' }, { name: 'orders-1' }] } });
+  const subject = { ...base, spec: { ...base.spec, ...(o.pods === undefined ? {} : { pods: o.pods }) } };
   const spec = effectiveSpec(subject);
   if (!spec.ok || spec.spec.backup === undefined) throw new Error('the spec is refused');
-  const settings = { image: 'quorate:1', egress: { allow: [], refuse: ['10.96.0.1'] } };
+  const settings = { image: o.image ?? 'quorate:1', egress: { allow: [], refuse: ['10.96.0.1'] } };
   return renderJob({
     backup: backup(),
     cluster: subject,
@@ -83,6 +84,13 @@ describe('the Job of a backup', () => {
     ) as string[];
     expect(JOB_COMMAND.at(-1)).toBe(entry.at(-1));
     expect(JOB_COMMAND[0]).toBe(entry[0]);
+  });
+  it('tells by its mark whether another one would be made by now, whichever attempt it is', () => {
+    const mark = (j: ReturnType<typeof render>) => j.metadata.annotations?.[BACKUP_ANNOTATIONS.template];
+    expect(mark(job)).toMatch(/^[0-9a-f]{16}$/);
+    expect(mark(render(2))).toBe(mark(job));
+    expect(mark(render(1, { pods: { nodeSelector: { disk: 'ssd' } } }))).not.toBe(mark(job));
+    expect(mark(render(1, { image: 'quorate:2' }))).not.toBe(mark(job));
   });
   it('is named by backup, UID and attempt', () => {
     expect(job.metadata.name).toBe('orders-now-0f9e8d7c-1');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Renders the Job of one attempt at a backup: one restricted pod without any right in the Kubernetes API.
+import { createHash } from 'node:crypto';
 import type { EtcdBackup } from '../../api/backup.ts';
 import type { EffectiveCluster, EtcdCluster } from '../../api/cluster.ts';
 import { API_VERSION, childNames, memberHost } from '../../api/names.ts';
@@ -11,7 +12,7 @@ import { BACKUP_ANNOTATIONS, backupLabels, jobName } from '../marks.ts';
 /** As every pod that we make: numeric, because Pod Security cannot judge names. */
 const RUN_AS = 65_532;
 /** Ends a Job that hangs in spite of all its own deadlines. */
-const DEADLINE_SECONDS = 12 * 3600;
+export const DEADLINE_SECONDS = 12 * 3600;
 /** To abort an upload and remove what was stored when the pod is told to stop. */
 const GRACE_SECONDS = 60;
 
@@ -161,22 +162,40 @@ function podSpec(input: JobInput) {
   };
 }
 
+const annotationsOf = ({ backup, cluster }: Omit<JobInput, 'attempt'>) => ({
+  [BACKUP_ANNOTATIONS.backup]: backup.metadata.name,
+  [BACKUP_ANNOTATIONS.clusterUid]: cluster.metadata.uid as string,
+});
+
+function template(input: JobInput) {
+  const job = JSON.stringify(renderJobConfig(input));
+  return {
+    metadata: {
+      labels: backupLabels(input.cluster.metadata.name),
+      annotations: { ...annotationsOf(input), [BACKUP_ANNOTATIONS.job]: job },
+    },
+    spec: podSpec(input),
+  };
+}
+
+/** Tells whether the pod of a Job would be another one by now. The Job carries it, because others may edit what we ask for. */
+export const templateHash = (input: Omit<JobInput, 'attempt'>): string =>
+  createHash('sha256')
+    .update(JSON.stringify(template({ ...input, attempt: 1 })))
+    .digest('hex')
+    .slice(0, 16);
+
 export function renderJob(input: JobInput): Job {
   const { backup, cluster, attempt } = input;
   const { name, uid } = backup.metadata;
-  const labels = backupLabels(cluster.metadata.name);
-  const annotations = {
-    [BACKUP_ANNOTATIONS.backup]: name,
-    [BACKUP_ANNOTATIONS.clusterUid]: cluster.metadata.uid as string,
-  };
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
       name: jobName({ name, uid: uid as string }, attempt),
       namespace: backup.metadata.namespace,
-      labels,
-      annotations,
+      labels: backupLabels(cluster.metadata.name),
+      annotations: { ...annotationsOf(input), [BACKUP_ANNOTATIONS.template]: templateHash(input) },
       ownerReferences: [
         {
           apiVersion: API_VERSION,
@@ -194,13 +213,7 @@ export function renderJob(input: JobInput): Job {
       completions: 1,
       parallelism: 1,
       activeDeadlineSeconds: DEADLINE_SECONDS,
-      template: {
-        metadata: {
-          labels,
-          annotations: { ...annotations, [BACKUP_ANNOTATIONS.job]: JSON.stringify(renderJobConfig(input)) },
-        },
-        spec: podSpec(input),
-      },
+      template: template(input),
     },
   };
 }

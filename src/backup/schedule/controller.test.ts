@@ -2,23 +2,25 @@
 // Tests of what becomes of a run that is due: made, or left out with an Event and the cluster told.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { EtcdBackup } from '../../api/backup.ts';
+import { KubeError } from '../../runtime/errors.ts';
 import { clusterBackupStatus } from '../clusterstatus.ts';
 import { cluster, scheduled } from '../fixtures.ts';
 import { ScheduleController, type ScheduleControllerDeps } from './controller.ts';
+import { KEEP_COMPLETED } from './history.ts';
 import { ScheduleMemory } from './memory.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: new Date('2026-11-23T07:00:01Z') }));
 afterEach(() => void vi.useRealTimers());
 
 /** One look at a cluster whose hourly run was promised for `promised`. */
-async function look(promised: string, backups: readonly EtcdBackup[]) {
+async function look(promised: string, backups: readonly EtcdBackup[], refusal?: Error, attempt = 1) {
   const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };
   const subject = cluster({
     backup: { store, schedules: [{ name: 'hourly', schedule: '0 5,7 * * *' }] },
     status: { backup: { schedules: [{ name: 'hourly', nextScheduleTime: promised }] } },
   });
   const memory = new ScheduleMemory();
-  const [made, reasons, told]: [string[], string[], object[]] = [[], [], []];
+  const [made, cleared, reasons, told]: [string[], string[], string[], object[]] = [[], [], [], []];
   let reconcile: ((key: object, ctx: object) => Promise<unknown>) | undefined;
   const watched = (objects: readonly unknown[]) => ({ get: () => objects[0], list: () => objects });
   void new ScheduleController({
@@ -29,9 +31,11 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
     },
     client: {
       create: (_: unknown, backup: EtcdBackup) => {
+        if (refusal !== undefined) return Promise.reject(refusal);
         made.push(backup.metadata.name);
         return Promise.resolve(backup);
       },
+      delete: (_: unknown, { name }: { name: string }) => Promise.resolve(void cleared.push(name)),
     },
     events: { emit: (_: unknown, event: { reason: string }) => reasons.push(event.reason) },
     backups: watched(backups),
@@ -39,9 +43,14 @@ async function look(promised: string, backups: readonly EtcdBackup[]) {
     memory,
     clusterChanged: (key: object) => told.push(key),
   } as unknown as ScheduleControllerDeps);
-  await reconcile?.({ namespace: 'shop', name: 'orders' }, { log: { info: () => undefined } });
+  const ctx = { log: { info: () => undefined }, attempt };
+  const failed = await reconcile?.({ namespace: 'shop', name: 'orders' }, ctx).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(failed).toBe(refusal);
   const health = clusterBackupStatus(subject, backups, memory, new Date())?.healthy;
-  return { made, reasons, told: told.length, health };
+  return { made, cleared, reasons, told: told.length, health };
 }
 
 const unfinished = (): EtcdBackup => {
@@ -70,4 +79,36 @@ it('a run that comes an hour late is given up', async () => {
     told: 1,
     health: { status: 'False', reason: 'BackupOverdue' },
   });
+});
+
+const quota = new KubeError('Forbidden', 'exceeded quota: few');
+const away = new KubeError('Unavailable', 'failed calling webhook');
+
+it.each([
+  ['that is refused is told at once', { refusal: quota, attempt: 1 }, ['BackupRefused']],
+  ['that fails for what may pass is not told at once', { refusal: away, attempt: 1 }, []],
+  ['that goes on failing is told', { refusal: away, attempt: 3 }, ['BackupRefused']],
+])('a run %s', async (_, { refusal, attempt }, reasons) => {
+  expect(await look('2026-11-23T07:00:00Z', [], refusal, attempt)).toMatchObject({ made: [], reasons });
+});
+it('a run that is refused for minutes makes the cluster overdue', async () => {
+  const seen = await look('2026-11-23T05:00:00Z', [], quota, 9);
+  expect(seen.health).toMatchObject({ status: 'False', reason: 'BackupOverdue' });
+});
+it('a run that is refused keeps nothing from being cleared away: that may be what makes room for it', async () => {
+  const seen = await look('2026-11-23T07:00:00Z', history(cluster().metadata.uid), quota);
+  expect(seen).toMatchObject({ made: [], cleared: ['run-0'] });
+});
+
+const history = (clusterUID: string | undefined): EtcdBackup[] =>
+  Array.from({ length: KEEP_COMPLETED + 1 }, (_, i) => {
+    const run = scheduled(`run-${i}`, `2026-11-22T${String(i).padStart(2, '0')}:00:00Z`, 'True');
+    return { ...run, status: { ...run.status, clusterUID } as NonNullable<EtcdBackup['status']> };
+  });
+
+it.each([
+  ['of this cluster is cleared away', cluster().metadata.uid, ['run-0']],
+  ['of an earlier cluster of the same name stays, and with it where its backups are', 'another', []],
+])('the oldest run %s', async (_, uid, cleared) => {
+  expect(await look('2026-11-23T08:00:00Z', history(uid))).toMatchObject({ cleared });
 });

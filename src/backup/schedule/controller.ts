@@ -37,6 +37,8 @@ export interface ScheduleControllerDeps {
 const LOOK_AGAIN_MS = 300_000;
 /** Just past the second, so that a run is due when the timer fires. */
 const MARGIN_MS = 20;
+/** Tries after which a failure that may pass is told too. */
+const CONFESS_AFTER = 3;
 
 export class ScheduleController {
   readonly #deps: ScheduleControllerDeps;
@@ -64,12 +66,15 @@ export class ScheduleController {
     if (cluster.metadata.deletionTimestamp !== undefined) return undefined;
     const spec = effectiveSpec(cluster);
     if (!spec.ok || spec.spec.backup === undefined) return undefined;
-    const backups = this.#deps.backups.list(key.namespace).filter((b) => b.spec.clusterName === key.name);
     const now = new Date();
-    const mine = backups.filter((b) => isOf(cluster, b));
+    // Those of an earlier cluster of the same name tell where its backups are: they are nobody's to count or to clear.
+    const mine = this.#deps.backups.list(key.namespace).filter((b) => isOf(cluster, b));
     const views = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
-    for (const view of views) await this.#follow(cluster, view, ctx);
-    for (const old of outdated(backups)) await this.#clear(old, ctx);
+    await inTurn([
+      // Before the rest: a quota may refuse a run for want of the room that this makes.
+      ...outdated(mine).map((old) => () => this.#clear(old, ctx)),
+      ...views.map((view) => () => this.#follow(cluster, view, ctx)),
+    ]);
     // A run that was just made or given up has moved its schedule on.
     const after = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
     const next = after.flatMap((v) =>
@@ -94,11 +99,25 @@ export class ScheduleController {
       this.#giveUp(cluster, name, state.due, { reason: 'BackupSkipped', message });
       return;
     }
-    await this.#make(cluster, name, state.due, ctx);
+    await this.#make(cluster, name, state.due, ctx).catch((e: unknown) => {
+      this.#confess(cluster, `the run of ${name} at ${state.due?.toISOString()} cannot be made`, e, ctx);
+      throw e;
+    });
+  }
+
+  /** It is tried again with back-off; a quota, a policy or a lost right would otherwise stop backups in silence. */
+  #confess(cluster: EtcdCluster, what: string, e: unknown, ctx: ReconcileContext): void {
+    if (!(e instanceof KubeError) || e.code === 'Fenced') return;
+    if (e.class !== 'terminal' && ctx.attempt < CONFESS_AFTER) return;
+    this.#warn(cluster, { reason: 'BackupRefused', message: `${what}: ${e.message}` });
   }
 
   #giveUp(cluster: EtcdCluster, schedule: string, run: Date, why: { reason: string; message: string }): void {
     this.#handled(cluster, schedule, run, why.message);
+    this.#warn(cluster, why);
+  }
+
+  #warn(cluster: EtcdCluster, why: { reason: string; message: string }): void {
     const regarding = { ...cluster, apiVersion: API_VERSION, kind: 'EtcdCluster' };
     this.#deps.events.emit(regarding, { type: 'Warning', action: 'Schedule', ...why });
   }
@@ -161,6 +180,13 @@ export class ScheduleController {
       if (!(e instanceof KubeError && e.code === 'Conflict')) throw e;
     }
   }
+}
+
+/** One that fails keeps no other from its turn. Rejects with the first failure. */
+async function inTurn(work: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const one of work) await one().catch((e: unknown) => failures.push(e));
+  if (failures.length > 0) throw failures[0];
 }
 
 const keyOf = (o: KubeObject, name: string): Key => ({ namespace: o.metadata.namespace as string, name });

@@ -5,6 +5,8 @@ import type { BackupPolicy } from '../../api/policy.ts';
 
 export type Schedule = BackupPolicy['schedules'][number];
 
+/** Lists and ranges of hours and minutes are times of the day like single numbers; only `*` and steps are intervals. */
+const CRON = { mode: '5-part', paused: true, fixedTimeRule: 'no-wildcard' } as const;
 /** A run that was missed by more than this is not made up for: the next one comes. */
 const START_DEADLINE_MS = 3_600_000;
 
@@ -21,7 +23,7 @@ export interface ScheduleState {
   readonly due?: Date;
   /** Given up because nobody was there to make it in time. */
   readonly missed?: Date;
-  /** Absent while suspended. */
+  /** While a run is due: since when one has been. Absent while suspended. */
   readonly next?: Date;
   /** The expression or the time zone is none, or no such time will come. */
   readonly problem?: string;
@@ -29,8 +31,9 @@ export interface ScheduleState {
 
 /**
  * A run is due if its time has been promised: so a new schedule, an edited one and one that was suspended never fire
- * for times before they were in force. Of several missed runs only the latest is due. Five fields, minutes at most; a
- * local time that a change of the clock skips runs right after it, one that occurs twice runs once.
+ * for times before they were in force. Of several missed runs only the latest is due. Five fields, minutes at most. A
+ * local time that a change of the clock skips runs right after it, one that occurs twice runs once; with `*` or a step
+ * in hours or minutes, whenever the clock shows it.
  */
 export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleState {
   if (schedule.suspend === true) return {};
@@ -41,8 +44,8 @@ export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleSta
   const latest = latestRun(cron.cron, o.now);
   if (latest === undefined || latest < o.promised || (o.handled !== undefined && latest <= o.handled)) return upcoming;
   if (o.now.getTime() - latest.getTime() > START_DEADLINE_MS) return { ...upcoming, missed: latest };
-  // The promise stands until the run is made, so that an operator that dies now finds it again.
-  return { due: latest, next: latest };
+  // The promise stands until a run is made, so that an operator that dies now finds it again.
+  return { due: latest, next: o.promised };
 }
 
 /** The first run after a time; `undefined` for a schedule that cannot be read. */
@@ -56,7 +59,7 @@ function parse(schedule: Schedule, now: Date): { cron: Cron; next: Date } | stri
   // The library reads it as the moment of parsing, which would differ from one look to the next.
   if (schedule.schedule.includes('?')) return invalid('? has no meaning here');
   try {
-    const cron = new Cron(schedule.schedule, { timezone: schedule.timeZone ?? 'UTC', mode: '5-part', paused: true });
+    const cron = new Cron(schedule.schedule, { ...CRON, timezone: schedule.timeZone ?? 'UTC' });
     // A time zone is only looked up when it is used.
     const next = cron.nextRun(now);
     return next === null ? invalid(`${schedule.schedule} never comes`) : { cron, next };

@@ -3,22 +3,31 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type * as S3 from '@aws-sdk/client-s3';
-import { BackupError } from '../failures.ts';
+import { pause } from '../../runtime/client.ts';
+import { BackupError, OutcomeUnknown } from '../failures.ts';
 import type { EgressGuard } from './egress.ts';
 import { type Part, partBytes, sendParts } from './parts.ts';
 import { type ConnectedS3, connectS3, type S3Settings } from './s3client.ts';
-import { s3Failure, s3Reason } from './s3errors.ts';
+import { isConflict, outcomeUnknown, s3Failure, s3Reason } from './s3errors.ts';
 import type { BackupStore, CreatedObject, CreateOptions, StoredObject } from './store.ts';
 
 /** Parts in memory, most of them in flight: with parts of 8 MiB, 32 MiB. */
 const BUFFERS = 4;
 /** To clean up after an upload that was aborted itself. */
 const CLEANUP_MS = 15_000;
+/** For a store that is busy with another write of the same name. */
+const CONFLICT_TRIES = 5;
+const CONFLICT_PAUSE_MS = 1_000;
 /** Metadata key of the random mark of an upload. */
 const UPLOAD_MARK = 'quorate-upload';
 
-export async function openS3Store(settings: S3Settings, guard: EgressGuard): Promise<BackupStore> {
-  return new S3Store(settings.bucket, await connectS3(settings, guard), await import('@aws-sdk/client-s3'));
+/** `onSent`: called with the bytes of bodies as they leave, also of those that are sent again. */
+export async function openS3Store(
+  settings: S3Settings,
+  guard: EgressGuard,
+  onSent: (bytes: number) => void,
+): Promise<BackupStore> {
+  return new S3Store(settings.bucket, await connectS3(settings, guard, onSent), await import('@aws-sdk/client-s3'));
 }
 
 interface Upload {
@@ -75,6 +84,7 @@ class S3Store implements BackupStore {
       const etag = upload.id === undefined ? single : await this.#complete(upload, parts, o.signal);
       return { key, size, etag, metadata, upload: upload.mark };
     } catch (error) {
+      if (o.decisive === true && upload.published === true && outcomeUnknown(error)) throw new OutcomeUnknown(error);
       await this.#discard(upload);
       throw error instanceof BackupError ? error : this.#failure(error, 'write');
     }
@@ -120,17 +130,20 @@ class S3Store implements BackupStore {
     attempt: (condition: { IfNoneMatch?: string }) => Promise<string | undefined>,
   ): Promise<string | undefined> {
     upload.published = true;
-    try {
-      return await attempt({ IfNoneMatch: '*' });
-    } catch (error) {
-      if (signal.aborted) throw error;
-      if (s3Reason(error) === 'StoreUnsupported') {
-        if ((await this.head(upload.key, signal)) !== undefined) throw this.#failure(taken(), 'write');
-        return attempt({});
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await attempt({ IfNoneMatch: '*' });
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (s3Reason(error) === 'StoreUnsupported') {
+          if ((await this.head(upload.key, signal)) !== undefined) throw this.#failure(taken(), 'write');
+          return attempt({});
+        }
+        const there = await this.head(upload.key, signal).catch(() => undefined);
+        if (there?.metadata[UPLOAD_MARK] === upload.mark) return there.etag;
+        if (tries === CONFLICT_TRIES || !isConflict(error)) throw error;
+        await pause(CONFLICT_PAUSE_MS, signal);
       }
-      const there = await this.head(upload.key, signal).catch(() => undefined);
-      if (there?.metadata[UPLOAD_MARK] === upload.mark) return there.etag;
-      throw error;
     }
   }
 

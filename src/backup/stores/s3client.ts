@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { BackupError } from '../failures.ts';
@@ -29,6 +30,9 @@ const MAX_ATTEMPTS = 10;
 /** Files are read again after this long, so that a rotated Secret is picked up. */
 const CREDENTIALS_AGE_MS = 600_000;
 
+/** At a thousand bytes per second still some progress before an upload counts as stalled. */
+const SLICE_BYTES = 64 * 1024;
+
 const DEFAULT_REGION = 'us-east-1';
 
 const invalid = (why: string): BackupError => new BackupError('EndpointForbidden', `the endpoint ${why}`);
@@ -49,7 +53,11 @@ export interface ConnectedS3 {
   readonly endpoint: string;
 }
 
-export async function connectS3(settings: S3Settings, guard: EgressGuard): Promise<ConnectedS3> {
+export async function connectS3(
+  settings: S3Settings,
+  guard: EgressGuard,
+  onSent: (bytes: number) => void,
+): Promise<ConnectedS3> {
   const region = settings.region ?? DEFAULT_REGION;
   const url = settings.endpoint === undefined ? undefined : parseEndpoint(settings.endpoint);
   if (url !== undefined) guard.checkHost(url.hostname);
@@ -74,7 +82,37 @@ export async function connectS3(settings: S3Settings, guard: EgressGuard): Promi
       httpsAgent: new HttpsAgent({ ...agent, ...(extra === undefined ? {} : { ca: [...rootCertificates, extra] }) }),
     },
   });
+  countBodies(client, onSent);
   return { client, endpoint: url?.host ?? `s3.${region}.amazonaws.com` };
+}
+
+/** A part that leaves in one piece would be heard of only when it has arrived, minutes later on a slow line. */
+function countBodies(client: S3Client, onSent: (bytes: number) => void): void {
+  client.middlewareStack.add(
+    // Behind the signature, which needs the whole body, and behind the retries: each of them reads it anew.
+    (next) => (args) => {
+      const { body } = args.request as { body?: unknown };
+      if (!Buffer.isBuffer(body) || body.length === 0) return next(args);
+      const request: unknown = Object.assign(
+        Object.create(Object.getPrototypeOf(args.request) as object),
+        args.request,
+        {
+          body: Readable.from(slices(body, onSent), { highWaterMark: 1 }),
+        },
+      );
+      return next({ ...args, request });
+    },
+    { step: 'deserialize', priority: 'low', name: 'countBodies' },
+  );
+}
+
+/** The next slice is asked for when the connection has taken the one before. */
+function* slices(body: Buffer, onSent: (bytes: number) => void): Generator<Buffer> {
+  for (let at = 0; at < body.length; at += SLICE_BYTES) {
+    const slice = body.subarray(at, at + SLICE_BYTES);
+    yield slice;
+    onSent(slice.length);
+  }
 }
 
 function unreadableCa(cause: unknown): never {

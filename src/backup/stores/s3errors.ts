@@ -27,11 +27,13 @@ const CODES: Readonly<Record<string, FailureReason>> = {
   IllegalLocationConstraintException: 'WrongRegion',
   RequestTimeTooSkewed: 'ClockSkew',
   PreconditionFailed: 'KeyTaken',
-  ConditionalRequestConflict: 'KeyTaken',
   NotImplemented: 'StoreUnsupported',
   QuotaExceeded: 'StoreFull',
   XMinioStorageFull: 'StoreFull',
   InsufficientStorage: 'StoreFull',
+  ConditionalRequestConflict: 'StoreUnavailable',
+  OperationAborted: 'StoreUnavailable',
+  NoSuchUpload: 'StoreUnavailable',
   SlowDown: 'StoreUnavailable',
   ServiceUnavailable: 'StoreUnavailable',
   InternalError: 'StoreUnavailable',
@@ -63,7 +65,7 @@ const STATUSES: Readonly<Record<number, FailureReason>> = {
   302: 'StoreRejected',
   401: 'CredentialsRejected',
   403: 'AccessDenied',
-  409: 'KeyTaken',
+  409: 'StoreUnavailable',
   412: 'KeyTaken',
   501: 'StoreUnsupported',
   507: 'StoreFull',
@@ -83,14 +85,16 @@ const SAYS: Partial<Record<FailureReason, (c: S3Context) => string>> = {
 interface Clues {
   readonly codes: readonly string[];
   readonly status: number | undefined;
+  /** Requests that the client made of it. */
+  readonly attempts: number;
 }
 
 function cluesOf(error: unknown, depth = 0): Clues {
-  if (!(error instanceof Error) || depth > 5) return { codes: [], status: undefined };
+  if (!(error instanceof Error) || depth > 5) return { codes: [], status: undefined, attempts: 1 };
   const e = error as Error & {
     code?: unknown;
     Code?: unknown;
-    $metadata?: { httpStatusCode?: number };
+    $metadata?: { httpStatusCode?: number; attempts?: number };
     errors?: unknown[];
   };
   const own = [e.name, e.code, e.Code].filter((c): c is string => typeof c === 'string');
@@ -98,6 +102,7 @@ function cluesOf(error: unknown, depth = 0): Clues {
   return {
     codes: [...own, ...inner.flatMap((c) => c.codes)],
     status: e.$metadata?.httpStatusCode ?? inner.find((c) => c.status !== undefined)?.status,
+    attempts: e.$metadata?.attempts ?? 1,
   };
 }
 
@@ -112,6 +117,17 @@ export function s3Reason(error: unknown): FailureReason {
   if (status !== undefined && Object.hasOwn(STATUSES, status)) return STATUSES[status] as FailureReason;
   if (status !== undefined && status >= 500) return 'StoreUnavailable';
   return status === undefined ? 'Unexpected' : 'StoreRejected';
+}
+
+/** Another write of the same name is under way, maybe an earlier try of our own: to be made again a moment later. */
+export const isConflict = (error: unknown): boolean => cluesOf(error).status === 409;
+
+/** Whether a write that failed so may be carried out all the same: nobody told, or only of a later try. */
+export function outcomeUnknown(error: unknown): boolean {
+  if (carriedFailure(error) !== undefined) return false;
+  return (
+    ['StoreUnreachable', 'StoreUnavailable', 'Unexpected'].includes(s3Reason(error)) || cluesOf(error).attempts > 1
+  );
 }
 
 /** Network error codes are ours to show; S3 codes only if we know them, because anybody can answer anything. */

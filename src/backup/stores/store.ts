@@ -23,6 +23,11 @@ export interface CreateOptions {
   readonly expectedBytes?: number;
   /** Called with the bytes of each part that arrived. */
   readonly onProgress?: (bytes: number) => void;
+  /**
+   * That it is there decides something: once the request has left, the object is never taken back, and a failure that
+   * leaves open whether the store took it is `OutcomeUnknown`.
+   */
+  readonly decisive?: boolean;
 }
 
 /** Every method throws BackupError; none of its messages holds secrets or bytes that the store sent. */
@@ -31,7 +36,7 @@ export interface BackupStore {
   readonly location: string;
   /**
    * Creates, never overwrites: an existing key is `KeyTaken`. On any failure, and on abort, nothing of it stays behind
-   * that looks like an object, as far as the store still answers.
+   * that looks like an object, as far as the store still answers and unless it is `decisive`.
    */
   create(key: string, body: Readable, o: CreateOptions): Promise<CreatedObject>;
   /** `undefined` if there is none. */

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills an etcd with keys whose values look like those of a real one: text that compresses, with parts that do not.
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Etcd3 } from 'etcd3';
-import type { TestEtcds } from './processes.ts';
+import { connectTo, type TestEtcds } from './processes.ts';
 
 /** Writes about `bytes` bytes of values of `valueBytes` each. */
 export async function fill(etcds: TestEtcds, bytes: number, valueBytes = 65_536): Promise<void> {
-  const read = (name: string): Promise<Buffer> => readFile(join(etcds.tlsDir, name));
-  const rootCertificate = await read('ca.crt');
-  const hosts = `https://127.0.0.1:${etcds.members[0]?.clientPort}`;
-  const client = new Etcd3({
-    hosts,
-    credentials: { rootCertificate, certChain: await read('tls.crt'), privateKey: await read('tls.key') },
-  });
+  const client = await connectTo(etcds);
   const count = Math.max(1, Math.round(bytes / valueBytes));
   let next = 0;
   const worker = async (): Promise<void> => {

@@ -2,11 +2,12 @@
 // Real etcd and a real S3 server as processes on loopback, for tests of the backup program.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Etcd3 } from 'etcd3';
 import { createAuthority, issueLeaf } from '../../../src/tls/authority.ts';
 
 const run = promisify(execFile);
@@ -76,8 +77,13 @@ export interface TestStore {
   child: ChildProcess;
 }
 
-export async function startStore(p: Processes, dir: string, port?: number): Promise<TestStore> {
-  const at = port ?? (await freePort());
+/** `tlsDir`: serves HTTPS with `server.crt` and `server.key` from there. */
+export async function startStore(
+  p: Processes,
+  dir: string,
+  o: { port?: number; tlsDir?: string } = {},
+): Promise<TestStore> {
+  const at = o.port ?? (await freePort());
   const root = join(dir, 's3');
   await mkdir(join(root), { recursive: true });
   await mkdir(join(dir, 'iam'), { recursive: true });
@@ -91,13 +97,15 @@ export async function startStore(p: Processes, dir: string, port?: number): Prom
     `127.0.0.1:${at}`,
     '--iam-dir',
     join(dir, 'iam'),
+    ...(o.tlsDir === undefined ? [] : ['--cert', join(o.tlsDir, 'server.crt'), '--key', join(o.tlsDir, 'server.key')]),
     '--quiet',
     'posix',
     root,
   ];
   const child = p.start(part('versitygw', 'versitygw'), args);
   await listening(at, child);
-  return { endpoint: `http://127.0.0.1:${at}`, port: at, root, accessKeyId, secretAccessKey, child };
+  const scheme = o.tlsDir === undefined ? 'http' : 'https';
+  return { endpoint: `${scheme}://127.0.0.1:${at}`, port: at, root, accessKeyId, secretAccessKey, child };
 }
 
 export interface TestEtcd {
@@ -133,6 +141,16 @@ async function writeCertificates(dir: string): Promise<void> {
     'tls.key': client.key,
   };
   await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(dir, name), text)));
+}
+
+/** To be closed by the caller. */
+export async function connectTo(etcds: TestEtcds): Promise<Etcd3> {
+  const read = (name: string): Promise<Buffer> => readFile(join(etcds.tlsDir, name));
+  const rootCertificate = await read('ca.crt');
+  return new Etcd3({
+    hosts: `https://127.0.0.1:${etcds.members[0]?.clientPort}`,
+    credentials: { rootCertificate, certChain: await read('tls.crt'), privateKey: await read('tls.key') },
+  });
 }
 
 /** One cluster of `size` members with mutual TLS for clients. */

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of what the controller of backups does while its cache is behind its own writes.
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { EtcdBackup } from '../api/backup.ts';
+import type { Job, Pod } from '../runtime/resources.ts';
+import { BackupController, type BackupControllerDeps } from './controller.ts';
+import { backup, cluster, job, NOW, observed, pod, success } from './fixtures.ts';
+import { encodeResult } from './result.ts';
+
+beforeEach(() => void vi.useFakeTimers({ now: NOW }));
+afterEach(() => void vi.useRealTimers());
+
+const TLS = ['ca.crt', 'tls.crt', 'tls.key'];
+const UID = '0f9e8d7c-1111-4222-8333-444455556667';
+
+/** A controller whose cache is what the test says, and an API server that knows what was written. */
+function world(backups: readonly EtcdBackup[]) {
+  const cache: { jobs: Job[]; pods: Pod[] } = { jobs: [], pods: [] };
+  const server = new Map<string, Job>();
+  const said: EtcdBackup['status'][] = [];
+  const deleted: object[] = [];
+  const events: string[] = [];
+  const named = (name: string) => backups.find((b) => b.metadata.name === name);
+  const secret = { data: Object.fromEntries(['accessKeyId', 'secretAccessKey', ...TLS].map((key) => [key, 'x'])) };
+  let reconcile: ((key: object, ctx: object) => Promise<unknown>) | undefined;
+  const store = <T extends { metadata: { name: string } }>(list: () => readonly T[]) => ({
+    list,
+    get: ({ name }: { name: string }) => list().find((o) => o.metadata.name === name),
+    onChange: () => undefined,
+  });
+  const live: Record<string, (name: string) => unknown> = {
+    EtcdBackup: named,
+    EtcdCluster: () => cluster(),
+    Job: (name) => server.get(name),
+    Secret: () => secret,
+  };
+  void new BackupController({
+    manager: {
+      controller: (o: { reconcile: typeof reconcile }) => {
+        reconcile = o.reconcile;
+      },
+    },
+    client: {
+      find: ({ kind }: { kind: string }, { name }: { name: string }) => Promise.resolve(live[kind]?.(name)),
+      list: () => Promise.resolve(cache.pods),
+      create: (_: unknown, made: Job) => {
+        server.set(made.metadata.name, made);
+        return Promise.resolve(made);
+      },
+      apply: (_: unknown, { status }: EtcdBackup) => Promise.resolve(said.push(status)),
+      delete: (_: unknown, { name }: { name: string }, pre: object) => Promise.resolve(deleted.push({ name, ...pre })),
+    },
+    events: { emit: (_: unknown, { reason }: { reason: string }) => events.push(reason) },
+    backups: store(() => backups),
+    clusters: store(() => [cluster()]),
+    jobs: store(() => cache.jobs),
+    pods: store(() => cache.pods),
+    settings: observed().settings,
+    clusterChanged: () => undefined,
+  } as unknown as BackupControllerDeps);
+  const look = (name: string) =>
+    reconcile?.({ namespace: 'shop', name }, { log: { info: () => undefined }, signal: new AbortController().signal });
+  return { look, cache, server, said, deleted, events };
+}
+
+it('of two backups of one second only one gets a Job, also before the cache shows it', async () => {
+  const first = backup({ name: 'b' });
+  const second = backup({ name: 'a', metadata: { uid: UID } });
+  const backups = [first];
+  const { look, cache, server } = world(backups);
+  await look('b');
+  // The other one comes before it by name, but is seen only now.
+  backups.push(second);
+  await look('a');
+  await look('a');
+  expect([...server.keys()]).toEqual(['b-0f9e8d7c-1']);
+  cache.jobs = [...server.values()];
+  await look('a');
+  await look('a');
+  expect(server.size).toBe(1);
+});
+
+it('a Job that never came to be holds up nobody', async () => {
+  const backups = [backup({ name: 'b' })];
+  const { look, server } = world(backups);
+  await look('b');
+  server.clear();
+  backups.splice(0, 1, backup({ name: 'a', metadata: { uid: UID } }));
+  await look('a');
+  await look('a');
+  expect([...server.keys()]).toEqual(['a-0f9e8d7c-1']);
+});
+
+const owned = (made: Job, owner: EtcdBackup): Job => {
+  const { name, uid } = owner.metadata;
+  const reference = { apiVersion: 'v', kind: 'EtcdBackup', name, uid: uid as string, controller: true };
+  return { ...made, metadata: { ...made.metadata, ownerReferences: [reference], resourceVersion: '7' } };
+};
+
+it('a member whose snapshot was corrupt is told by an Event of its own, though another one served', async () => {
+  const subject = backup();
+  const { look, cache, events } = world([subject]);
+  cache.jobs = [owned(job(1), subject)];
+  const message = encodeResult({ ...success, corrupt: ['orders-2'] });
+  cache.pods = [pod({ phase: 'Succeeded', terminated: { exitCode: 0, message } })];
+  await look('orders-now');
+  expect(events).toEqual(['Completed', 'SnapshotCorrupt']);
+});
+
+it.each([
+  ['the version that was judged', '7', 1],
+  ['no other version', '8', 0],
+])('a Job that never began is replaced, %s', async (_, version, times) => {
+  const subject = backup({ status: { attempts: 1, conditions: [] } });
+  const { look, cache, server, said, deleted } = world([subject]);
+  const judged = owned(job(1, { template: 'old' }), subject);
+  const { name, uid } = judged.metadata;
+  cache.jobs = [judged];
+  cache.pods = [pod({ created: '2026-11-23T07:00:00Z', waiting: { reason: 'ImagePullBackOff' } })];
+  server.set(name, { ...judged, metadata: { ...judged.metadata, resourceVersion: version } });
+  await look('orders-now');
+  expect(deleted).toEqual(times === 0 ? [] : [{ name, uid, resourceVersion: '7' }]);
+  expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [1]);
+});
