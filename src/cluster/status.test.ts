@@ -9,6 +9,7 @@ import {
   cluster,
   earlier,
   identity,
+  issued,
   last,
   MIB,
   observed,

@@ -38,7 +38,7 @@ describe('a redirect to another host', () => {
     );
     const guard = new EgressGuard({ allow: ['127.0.0.0/8'] });
     const settings = { bucket: 'backups', endpoint: store.url, forcePathStyle: true, credentialsDir };
-    const { client } = await connectS3(settings, guard);
+    const { client } = await connectS3(settings, guard, () => undefined);
     const object = { Bucket: 'backups', Key: 'orders/snapshot' };
     const refused = { $metadata: { httpStatusCode: status } };
     await expect(client.send(new PutObjectCommand({ ...object, Body: 'x' }))).rejects.toMatchObject(refused);

@@ -13,7 +13,7 @@ beforeEach(() => void vi.useFakeTimers({ now: new Date('2026-11-23T07:00:01Z') }
 afterEach(() => void vi.useRealTimers());
 
 /** One look at a cluster whose hourly run was promised for `promised`. */
-async function look(promised: string, backups: readonly EtcdBackup[], refusal?: Error, attempt = 1) {
+async function look(promised: string, backups: readonly EtcdBackup[], refusal?: Error, failingMs?: number) {
   const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };
   const subject = cluster({
     backup: { store, schedules: [{ name: 'hourly', schedule: '0 5,7 * * *' }] },
@@ -43,7 +43,8 @@ async function look(promised: string, backups: readonly EtcdBackup[], refusal?: 
     memory,
     clusterChanged: (key: object) => told.push(key),
   } as unknown as ScheduleControllerDeps);
-  const ctx = { log: { info: () => undefined }, attempt };
+  const failingSince = failingMs === undefined ? undefined : performance.now() - failingMs;
+  const ctx = { log: { info: () => undefined }, failingSince };
   const failed = await reconcile?.({ namespace: 'shop', name: 'orders' }, ctx).then(
     () => undefined,
     (e: unknown) => e,
@@ -85,14 +86,14 @@ const quota = new KubeError('Forbidden', 'exceeded quota: few');
 const away = new KubeError('Unavailable', 'failed calling webhook');
 
 it.each([
-  ['that is refused is told at once', { refusal: quota, attempt: 1 }, ['BackupRefused']],
-  ['that fails for what may pass is not told at once', { refusal: away, attempt: 1 }, []],
-  ['that goes on failing is told', { refusal: away, attempt: 3 }, ['BackupRefused']],
-])('a run %s', async (_, { refusal, attempt }, reasons) => {
-  expect(await look('2026-11-23T07:00:00Z', [], refusal, attempt)).toMatchObject({ made: [], reasons });
+  ['that is refused is told at once', { refusal: quota }, ['BackupRefused']],
+  ['that fails for what may pass is not told at once', { refusal: away, failingMs: 10_000 }, []],
+  ['that goes on failing is told', { refusal: away, failingMs: 16_000 }, ['BackupRefused']],
+])('a run %s', async (_, { refusal, failingMs }: { refusal: Error; failingMs?: number }, reasons) => {
+  expect(await look('2026-11-23T07:00:00Z', [], refusal, failingMs)).toMatchObject({ made: [], reasons });
 });
 it('a run that is refused for minutes makes the cluster overdue', async () => {
-  const seen = await look('2026-11-23T05:00:00Z', [], quota, 9);
+  const seen = await look('2026-11-23T05:00:00Z', [], quota);
   expect(seen.health).toMatchObject({ status: 'False', reason: 'BackupOverdue' });
 });
 it('a run that is refused keeps nothing from being cleared away: that may be what makes room for it', async () => {

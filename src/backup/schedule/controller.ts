@@ -37,8 +37,8 @@ export interface ScheduleControllerDeps {
 const LOOK_AGAIN_MS = 300_000;
 /** Just past the second, so that a run is due when the timer fires. */
 const MARGIN_MS = 20;
-/** Tries after which a failure that may pass is told too. */
-const CONFESS_AFTER = 3;
+/** After so many milliseconds a failure that may pass is told too. */
+const CONFESS_MS = 15_000;
 
 export class ScheduleController {
   readonly #deps: ScheduleControllerDeps;
@@ -108,7 +108,8 @@ export class ScheduleController {
   /** It is tried again with back-off; a quota, a policy or a lost right would otherwise stop backups in silence. */
   #confess(cluster: EtcdCluster, what: string, e: unknown, ctx: ReconcileContext): void {
     if (!(e instanceof KubeError) || e.code === 'Fenced') return;
-    if (e.class !== 'terminal' && ctx.attempt < CONFESS_AFTER) return;
+    const failingMs = ctx.failingSince === undefined ? 0 : performance.now() - ctx.failingSince;
+    if (e.class !== 'terminal' && failingMs < CONFESS_MS) return;
     this.#warn(cluster, { reason: 'BackupRefused', message: `${what}: ${e.message}` });
   }
 

@@ -30,8 +30,8 @@ const MAX_ATTEMPTS = 10;
 /** Files are read again after this long, so that a rotated Secret is picked up. */
 const CREDENTIALS_AGE_MS = 600_000;
 
-/** At a thousand bytes per second still some progress before an upload counts as stalled. */
-const SLICE_BYTES = 64 * 1024;
+/** Also at some five thousand bytes per second there is progress before an upload counts as stalled. */
+const SLICE_BYTES = 2 ** 20;
 
 const DEFAULT_REGION = 'us-east-1';
 

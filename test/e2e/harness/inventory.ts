@@ -85,7 +85,13 @@ const decoded = (data: Record<string, string> = {}): Record<string, string> =>
   );
 
 /** Given by the server, the scheduler or a controller, or the hash of something that is masked. */
-const given = new Set(['nodeName', 'volumeName', 'checksum', 'controller-revision-hash']);
+const given = new Set([
+  'nodeName',
+  'volumeName',
+  'checksum',
+  'controller-revision-hash',
+  'topology.kubernetes.io/zone',
+]);
 
 function masked(key: string, value: unknown): unknown {
   if (given.has(key)) return 'GIVEN';
