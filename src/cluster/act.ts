@@ -2,7 +2,6 @@
 // Carries out one planned step. It decides nothing: an outcome that it cannot know is looked at again by the next pass.
 import type { EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, childNames, LABELS } from '../api/names.ts';
-import type { DeleteOptions, KubeClient } from '../runtime/client.ts';
 import { KubeError } from '../runtime/errors.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
@@ -11,7 +10,6 @@ import {
   type Pod,
   persistentVolumeClaims,
   pods,
-  type Resource,
   secrets as secretResource,
   statefulSets,
 } from '../runtime/resources.ts';
@@ -21,7 +19,6 @@ import { absence, repair } from './drift.ts';
 import { foreignness, isLeftOver, isMember } from './foreign.ts';
 import { claimIdentity, decodeIdentity, encodeIdentity, type Identity } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
-import type { OwnWrites } from './ownwrites.ts';
 import {
   authoritySecretName,
   renderAuthoritySecret,
@@ -33,10 +30,9 @@ import { ownedMetadata } from './render/children.ts';
 import { isReplaceable } from './replaceable.ts';
 import type { Nudge, Seal, Step } from './rules/rule.ts';
 import type { SecretReader } from './secrets.ts';
+import { all, create, remove, type WriterDeps } from './writes.ts';
 
-export interface ActorDeps {
-  readonly client: KubeClient;
-  readonly own: OwnWrites;
+export interface ActorDeps extends WriterDeps {
   readonly secrets: SecretReader;
   readonly keys: KeyPool;
 }
@@ -50,40 +46,34 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       return recordIdentity(deps, o, step, signal);
     case 'IssueAuthorities':
       await all([
-        ...step.sides.map((side) => issueAuthority(deps, o.cluster, side, signal)),
-        ...step.children.map((c) => putChild(deps, c, signal)),
+        ...step.sides.map((side) => () => issueAuthority(deps, o.cluster, side, signal)),
+        ...step.children.map((c) => () => putChild(deps, c, signal)),
       ]);
       return;
     case 'WriteSecrets':
-      await all(step.secrets.map((s) => writeSecret(deps, o, s, signal)));
+      await all(step.secrets.map((s) => () => writeSecret(deps, o, s, signal)));
       return;
     case 'PutChildren':
-      await all(step.children.map((c) => putChild(deps, c, signal)));
+      await all(step.children.map((c) => () => putChild(deps, c, signal)));
       return;
     case 'SealMembers':
       return sealMembers(deps, o, step.seal, signal);
     case 'NudgeKubelets':
       return nudgeKubelets(deps, step.nudges, signal);
     case 'DeletePods':
-      await all(step.pods.map((p) => deleteStalePod(deps, o.cluster, p, signal)));
+      await all(step.pods.map((p) => () => deleteStalePod(deps, o.cluster, p, signal)));
       return;
     case 'ReplaceClaims':
-      await all(step.claims.map((c) => deleteReplaceableClaim(deps, o.cluster, c, signal)));
+      await all(step.claims.map((c) => () => deleteReplaceableClaim(deps, o.cluster, c, signal)));
       return;
     case 'ReplaceStatefulSet':
       return deleteStatefulSet(deps, o.cluster, step.set, signal);
     case 'NudgeStatefulSet':
       return nudgeStatefulSet(deps, step.set, step.value, signal);
     case 'DeleteObsolete':
-      await all(step.obsolete.map((x) => deleteObsolete(deps, o.cluster, x, signal)));
+      await all(step.obsolete.map((x) => () => deleteObsolete(deps, o.cluster, x, signal)));
       return;
   }
-}
-
-/** Waits for all, then throws the first failure: a sibling must not go on unseen behind a rejected step. */
-async function all(work: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((r) => r.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }
 
 /**
@@ -91,7 +81,7 @@ async function all(work: readonly Promise<void>[]): Promise<void> {
  * two is there without the other, the next pass makes them agree. A kubelet is told when there is something to be seen.
  */
 async function sealMembers(deps: ActorDeps, o: Observed, seal: Seal, signal: AbortSignal): Promise<void> {
-  await all([recordIdentity(deps, o, seal, signal), writeSecret(deps, o, seal.secret, signal)]);
+  await all([() => recordIdentity(deps, o, seal, signal), () => writeSecret(deps, o, seal.secret, signal)]);
   await nudgeKubelets(deps, seal.nudges, signal);
 }
 
@@ -117,24 +107,6 @@ async function recordIdentity(
   }
   const metadata = { ...config.metadata, resourceVersion: step.replaces, uid: undefined };
   deps.own.note(configMaps, await deps.client.update(configMaps, { ...config, metadata }, { signal }));
-}
-
-/**
- * POST, which never takes anything over. If the name is taken, or our own earlier POST had arrived after all, the object
- * that is there is returned as it is: remember it, and the next pass judges whose it is.
- */
-async function create<T extends KubeObject>(
-  deps: ActorDeps,
-  r: Resource<T>,
-  object: T,
-  signal: AbortSignal,
-): Promise<T> {
-  try {
-    return await deps.client.create(r, object, { signal });
-  } catch (e) {
-    if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
-    return await deps.client.get(r, object.metadata, { signal });
-  }
 }
 
 async function issueAuthority(deps: ActorDeps, cluster: EtcdCluster, side: Side, signal: AbortSignal): Promise<void> {
@@ -221,7 +193,13 @@ function checkKept({ child }: ChildState, aim: object, mended: KubeObject): void
 }
 
 const nudgeKubelets = (deps: ActorDeps, nudges: readonly Nudge[], signal: AbortSignal): Promise<void> =>
-  all(nudges.map(({ pod, value }) => nudgeKubelet(deps, pod, value, signal)));
+  all(
+    nudges.map(
+      ({ pod, value }) =>
+        () =>
+          nudgeKubelet(deps, pod, value, signal),
+    ),
+  );
 
 async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
   const { name, uid } = pod.metadata;
@@ -289,23 +267,6 @@ async function deleteStatefulSet(deps: ActorDeps, cluster: EtcdCluster, set: Kub
   await remove(deps, statefulSets, live, signal, 'Orphan');
 }
 
-/** Deletes what was just read, and remembers whether it is gone or only about to go. */
-async function remove<T extends KubeObject>(
-  deps: ActorDeps,
-  r: Resource<T>,
-  live: T,
-  signal: AbortSignal,
-  propagation: DeleteOptions['propagation'] = 'Background',
-): Promise<void> {
-  const ref = { namespace: live.metadata.namespace as string, name: live.metadata.name };
-  if (live.metadata.deletionTimestamp === undefined) {
-    await deps.client.delete(r, ref, { ...precondition(live), propagation }, { signal });
-  }
-  const left = await deps.client.find(r, ref, { signal });
-  if (left !== undefined && left.metadata.uid === live.metadata.uid) deps.own.note(r, left);
-  else deps.own.noteGone(r, live);
-}
-
 async function deleteObsolete(deps: ActorDeps, cluster: EtcdCluster, x: Obsolete, signal: AbortSignal): Promise<void> {
   const ref = { namespace: cluster.metadata.namespace as string, name: x.name };
   const live = await deps.client.find(x.resource, ref, { signal });
@@ -313,10 +274,4 @@ async function deleteObsolete(deps: ActorDeps, cluster: EtcdCluster, x: Obsolete
     await remove(deps, x.resource, live, signal);
   }
   deps.secrets.forget(ref.namespace, ref.name);
-}
-
-export function precondition(live: KubeObject): { uid: string; resourceVersion: string } {
-  const { uid, resourceVersion } = live.metadata;
-  if (uid === undefined || resourceVersion === undefined) throw new Error(`${live.metadata.name} has no UID`);
-  return { uid, resourceVersion };
 }

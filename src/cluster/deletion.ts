@@ -12,9 +12,9 @@ import {
   pods,
   statefulSets,
 } from '../runtime/resources.ts';
-import { precondition } from './act.ts';
 import { foreignness } from './foreign.ts';
 import { claimIdentity, decodeIdentity, IdentityError, ordinalOf } from './identity.ts';
+import { precondition } from './writes.ts';
 
 /** Milliseconds until the next look while pods or claims are still leaving; their events come sooner. */
 const LOOK_AGAIN_MS = 2_000;
