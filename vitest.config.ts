@@ -15,6 +15,8 @@ export default defineConfig({
     // A skipped or focused test would be a hidden failure.
     allowOnly: false,
     retry: 0,
+    // Three files at once, with five clusters forming in each, would wait for the processors longer than for anything tested.
+    maxConcurrency: 3,
     projects: [
       { test: { name: 'unit', include: unit, pool: 'threads', testTimeout: 10_000 } },
       {

@@ -114,7 +114,7 @@ describe.concurrent('a cluster that is not formed yet', () => {
     );
     await suite.kube.create(etcdClusters, object);
     await until('its members are sealed, and nobody can tell the kubelets', {
-      within: 60_000,
+      within: 120_000,
       read: async () => ({
         struck: (await untold.state()).hits,
         budgets: await suite.kube.list(podDisruptionBudgets, namespace),
