@@ -30,11 +30,7 @@ const PROGRESS = {
     'Members have started; their files are being sealed against starting empty.',
     'Wait. Stalled after two minutes: look at the pods, and the way from the operator to their port 2379.',
   ),
-  DataAdopted: r(
-    'Ready, Reconciling, Event',
-    'Claims of an earlier cluster of this name are taken over with their data.',
-    'Wait.',
-  ),
+  DataAdopted: r('log, Event', 'Claims of an earlier cluster of this name are taken over with their data.', 'Wait.'),
   WaitingForDeletion: r(
     'Ready, Reconciling',
     'Objects of a deleted cluster of the same name are still there.',
@@ -56,7 +52,7 @@ const MEMBERS = {
   ),
   MemberDown: r('MembersHealthy', 'Members do not answer.', 'Look at the pods that the message names.'),
   MemberCrashing: r(
-    'Ready, Stalled',
+    'Ready, Reconciling, Stalled',
     'A member exits at every start.',
     "The message holds its last words; the pod's log has more.",
   ),
@@ -71,7 +67,7 @@ const MEMBERS = {
     'Bring its volume back, or restore the cluster from a backup.',
   ),
   QuorumLost: r(
-    'Ready, Stalled, Available, QuorumLost',
+    'Ready, Reconciling, Stalled, Available, QuorumLost',
     'No linearizable read succeeds.',
     'Bring the members or their volumes back; nothing is changed by itself meanwhile.',
   ),
@@ -90,9 +86,13 @@ const MEMBERS = {
     'Members run another version of etcd than spec.version says; before the cluster is formed, it is not formed.',
     'Correct spec.image or spec.version; often the digest is that of another version.',
   ),
-  Unschedulable: r('Ready, Stalled', 'A pod finds no node.', 'Free or add capacity, or correct spec.pods.'),
+  Unschedulable: r(
+    'Ready, Reconciling, Stalled',
+    'A pod finds no node.',
+    'Free or add capacity, or correct spec.pods.',
+  ),
   ImageUnavailable: r(
-    'Ready, Stalled',
+    'Ready, Reconciling, Stalled',
     'The image of a member, or of a backup Job, cannot be pulled.',
     "Correct spec.image or spec.version, or load the image. Backup Jobs run the operator's image with spec.image.pullSecrets.",
   ),
@@ -105,7 +105,7 @@ const MEMBERS = {
 
 const SPEC = {
   InvalidSpec: r(
-    'Ready, Stalled',
+    'Ready, Stalled, Available, MembersHealthy, BackupHealthy',
     'The spec asks for a combination that cannot work; a formed cluster goes on as it was formed.',
     'Correct the field that the message names.',
   ),
@@ -126,18 +126,22 @@ const SPEC = {
     'Read the message: often a value under spec.pods or spec.service.',
   ),
   ReconcileFailed: r(
-    'Ready, Stalled',
+    'Ready, Stalled, Available, MembersHealthy, BackupHealthy',
     'The operator meets something that it cannot read, or a mistake of its own; it tries again with back-off.',
     'Look at the object that the message points to, and report it with the log of the operator.',
   ),
-  Refused: r('Ready, Stalled', 'The operator lacks a permission.', 'Apply the roles of the chart again.'),
+  Refused: r(
+    'Ready, Stalled, Available, MembersHealthy, BackupHealthy',
+    'The operator lacks a permission.',
+    'Apply the roles of the chart again.',
+  ),
   QuotaExceeded: r(
     'Ready, Stalled',
     'A ResourceQuota or a LimitRange of the namespace stands against an object of the cluster.',
     'Raise it, or ask for less.',
   ),
   AdmissionDenied: r(
-    'Ready, Stalled',
+    'Ready, Stalled, Available, MembersHealthy, BackupHealthy',
     'An admission webhook, policy or plugin refuses an object of the cluster.',
     'Change it, or exempt the objects of the cluster.',
   ),
@@ -155,7 +159,7 @@ const SPEC = {
 
 const DATA = {
   StorageUnavailable: r(
-    'Ready, Stalled',
+    'Ready, Reconciling, Stalled',
     'No volume can be provisioned.',
     'Create the StorageClass, free storage, or correct spec.storage.',
   ),
@@ -207,7 +211,7 @@ const TLS = {
 
 const STEPS = {
   AuthoritiesIssued: r('log', 'The certificate authorities are being made.', 'Wait.'),
-  AuthoritiesRecorded: r('Ready, Reconciling', 'The record of the cluster learns its authorities.', 'Wait.'),
+  AuthoritiesRecorded: r('log', 'The record of the cluster learns its authorities.', 'Wait.'),
   CertificatesIssued: r('log, Event', 'Certificates are being made.', 'Wait.'),
   ChildrenCreated: r('log', 'Objects of the cluster are being made.', 'Wait.'),
   ChildrenRestored: r(

@@ -25,7 +25,7 @@ const member = z.object({
   id: word(16).optional().describe('As etcdctl prints it.'),
   role: z.enum(['Leader', 'Follower', 'Learner', 'Unknown']),
   version: word(64).optional().describe('Version of etcd that answers.'),
-  healthy: z.boolean().describe('It answers, and has a leader.'),
+  healthy: z.boolean().describe('It answers, has a leader, and has raised no alarm.'),
   healthySince: time().optional(),
   dbSize: word(32).optional().describe('Size of the database on disk.'),
   dbSizeInUse: word(32).optional().describe('The part of it that holds data; defragmentation returns the rest.'),
@@ -63,7 +63,9 @@ export const clusterStatus = z.object({
   conditions: conditionList(),
   clusterId: word(16).optional().describe('As etcdctl prints it.'),
   genesis: word(64).optional().describe('Names the data of this cluster; set once it was formed.'),
-  version: word(64).optional().describe('Version of etcd that the members run.'),
+  version: word(64)
+    .optional()
+    .describe('Version of etcd that the cluster was formed with; `members[].version` is the one that answers.'),
   storage: storage.optional().describe('What the cluster was formed with; `spec.storage` can always go back to it.'),
   replicas: z.int().optional().describe('Members.'),
   readyReplicas: z.int().optional().describe('Members that serve.'),
@@ -76,7 +78,7 @@ export const clusterStatus = z.object({
   certificates: z.array(certificate).max(128).optional().describe('When certificates expire.'),
   clientSecrets: z
     .array(word())
-    .max(64)
+    .max(192)
     .optional()
     .describe('Secrets of `spec.tls.clientCertificates` that are there to use, and that of backup Jobs.'),
   backup: backup.optional().describe('The backups of the cluster.'),
