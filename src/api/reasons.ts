@@ -151,7 +151,7 @@ const SPEC = {
     'Rename or delete that object, or give the cluster another name. What does not depend on it goes on.',
   ),
   Deleting: r(
-    'Ready, Reconciling, Available, MembersHealthy',
+    'Ready, Reconciling, Available, MembersHealthy, BackupHealthy',
     'The cluster is being deleted; the message names what keeps it.',
     'Wait; a claim goes when no pod uses it, a finalizer when its owner takes it off.',
   ),

@@ -120,7 +120,7 @@ function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
   const { reason, message, endedAt } = lost;
   const when = REPEATED[reason];
   if (when === undefined) return failed(reason, message);
-  const count = attempted - (o.backup.status?.replaced ?? 0);
+  const count = Math.max(1, attempted - (o.backup.status?.replaced ?? 0));
   if (count >= MAX_ATTEMPTS) return failed(reason, `${message}; this was the last of ${MAX_ATTEMPTS} attempts`);
   const pauseMs = PAUSES_MS[when][count - 1] ?? 0;
   const wait = endedAt === undefined ? 0 : endedAt.getTime() + pauseMs - o.now.getTime();

@@ -12,7 +12,9 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
   const previous = backup.status;
   const observedGeneration = backup.metadata.generation ?? 0;
   const attempts = Math.max(job === undefined ? 0 : attemptOf(job.metadata.name), previous?.attempts ?? 0);
-  const replaced = (previous?.replaced ?? 0) + (verdict.kind === 'progress' && verdict.replacesJob === true ? 1 : 0);
+  const replacing = verdict.kind === 'progress' && verdict.replacesJob === true ? 1 : 0;
+  // Counted before the Job is deleted, and so perhaps twice: never more than there were.
+  const replaced = Math.min(attempts, (previous?.replaced ?? 0) + replacing);
   const final = verdict.kind === 'done' || verdict.kind === 'failed';
   const clusterUID = job?.metadata.annotations?.[BACKUP_ANNOTATIONS.clusterUid] ?? previous?.clusterUID;
   const startTime = previous?.startTime ?? job?.metadata.creationTimestamp;

@@ -256,6 +256,9 @@ async function deleteReplaceableClaim(deps: ActorDeps, cluster: EtcdCluster, cla
   ]);
   if (live === undefined || record === undefined || live.metadata.uid !== claim.metadata.uid) return;
   deps.own.note(persistentVolumeClaims, live);
+  const genesis = claimIdentity(live)?.genesis;
+  // Unmarked, it is data all the same if another claim of its genesis is marked: a late mark may have come meanwhile.
+  if (genesis !== undefined && (await isMarkedFormed(deps, cluster, genesis, signal))) return;
   if (isReplaceable(live, cluster, record)) await remove(deps, persistentVolumeClaims, live, signal);
 }
 

@@ -5,10 +5,13 @@ import { ANNOTATIONS, childNames, LABELS } from '../api/names.ts';
 import type { KubeObject, OwnerReference } from '../runtime/json.ts';
 import type { Foreign } from './observed.ts';
 
+const controllerOf = (o: KubeObject): OwnerReference | undefined =>
+  o.metadata.ownerReferences?.find((r) => r.controller === true);
+
 /** Ours are the objects that this very EtcdCluster controls; a name alone proves nothing. */
 export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
   const owners = o.metadata.ownerReferences ?? [];
-  if (owners.some((r) => r.uid === cluster.metadata.uid)) return undefined;
+  if (controllerOf(o)?.uid === cluster.metadata.uid) return undefined;
   const predecessor = owners.some((r) => r.kind === 'EtcdCluster' && r.name === cluster.metadata.name);
   return predecessor ? 'predecessor' : 'stranger';
 }
@@ -16,9 +19,6 @@ export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
 /** Labelled as an object of a cluster of this name. */
 export const isOf = (cluster: EtcdCluster, o: KubeObject): boolean =>
   o.metadata.labels?.[LABELS.cluster] === cluster.metadata.name;
-
-const controllerOf = (o: KubeObject): OwnerReference | undefined =>
-  o.metadata.ownerReferences?.find((r) => r.controller === true);
 
 /** Made by the cluster's StatefulSet, of whatever UID: another one of its name has taken it over, or will. */
 export function isOfSet(cluster: EtcdCluster, pod: KubeObject): boolean {

@@ -8,7 +8,7 @@ import { type ChildrenDeps, readObsolete } from './observechildren.ts';
 const none = { list: () => [] };
 
 function secret(name: string, uid = 'u1'): Secret {
-  const owner = { apiVersion: 'v', kind: 'EtcdCluster', name: 'orders', uid };
+  const owner = { apiVersion: 'v', kind: 'EtcdCluster', name: 'orders', uid, controller: true };
   return { metadata: { name, namespace: 'shop', ownerReferences: [owner] } };
 }
 

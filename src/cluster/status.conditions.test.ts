@@ -135,7 +135,7 @@ const rows: Row[] = [
       Stalled: 'True InvalidSpec',
       Available: 'True QuorumServes',
       MembersHealthy: 'True AllServe',
-      BackupHealthy: 'True LastBackupSucceeded',
+      BackupHealthy: 'Unknown InvalidSpec',
     },
   ],
   [

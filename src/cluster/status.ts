@@ -108,7 +108,8 @@ function conditions(o: Observed, findings: readonly Finding[], backup: BackupSta
   );
   if (backup !== undefined)
     drafts.push(make('BackupHealthy', backup.healthy.status, backup.healthy.reason, backup.healthy.message));
-  else if (o.specFailure !== undefined) drafts.push(...saidBefore(o, 'BackupHealthy'));
+  else if (o.specFailure !== undefined && saidBefore(o, 'BackupHealthy').length > 0)
+    drafts.push(make('BackupHealthy', 'Unknown', 'InvalidSpec', 'no backup is made until the spec is corrected'));
   const quorum = findings.find((f) => f.kind === 'blocked' && QUORUM_REASONS.has(f.reason));
   if (quorum !== undefined) drafts.push(make('QuorumLost', 'True', quorum.reason, quorum.message));
   const pending = findings.find((f) => f.reason === 'UnsupportedChange');

@@ -46,6 +46,17 @@ const rows: Row[] = [
     reason: 'DataAdopted',
   },
   {
+    sentence: 'claims of an older cluster are not taken for those that status names',
+    seen: observed({
+      identity: undefined,
+      config: undefined,
+      cluster: { ...cluster, status: { genesis: 'ffffffffffffffff' } } as EtcdCluster,
+      recovered: { kind: 'identity', from: 'claims', identity },
+    }),
+    finding: 'IdentityLost',
+    kind: 'blocked',
+  },
+  {
     sentence: 'claims of two clusters are never mixed',
     seen: observed({ identity: undefined, recovered: { kind: 'refused', message: 'two' } }),
     finding: 'MixedData',

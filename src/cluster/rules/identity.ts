@@ -20,7 +20,8 @@ export function identityRule(o: Observed): Ruling | undefined {
   if (recovered?.kind === 'waiting') {
     return { stop: true, finding: { kind: 'progress', reason: 'WaitingForDeletion', message: recovered.message } };
   }
-  if (recovered?.kind === 'identity') {
+  const formed = o.cluster.status?.genesis;
+  if (recovered?.kind === 'identity' && (formed === undefined || recovered.identity.genesis === formed)) {
     const { identity, from, assumed } = recovered;
     const step = { action: 'RecordIdentity', identity, replaces, event: true } as const;
     const unknown =
@@ -30,7 +31,7 @@ export function identityRule(o: Observed): Ruling | undefined {
     return { step: { ...step, reason: 'ChildrenRestored', message: `putting back ConfigMap ${config}` } };
   }
   // The status names a genesis only of a formed cluster. Without it nothing was ever acknowledged.
-  if (o.cluster.status?.genesis !== undefined) {
+  if (formed !== undefined) {
     const why = o.identityProblem ?? `the ConfigMap ${config} is gone`;
     const message = `${why}, and no claim says which data belongs to this cluster; restore the ConfigMap or the claims from a backup`;
     return { stop: true, finding: { kind: 'blocked', reason: 'IdentityLost', message } };
