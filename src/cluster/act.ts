@@ -209,7 +209,9 @@ async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: Ab
     deps.own.note(pods, await deps.client.patch(pods, { namespace, name }, patch, { signal }));
   } catch (e) {
     if (!(e instanceof KubeError && (e.code === 'NotFound' || e.code === 'Conflict'))) throw e;
-    // This pod is gone, or another has its name; the cache has yet to show it.
+    const live = await deps.client.find(pods, { namespace, name }, { signal });
+    if (live?.metadata.uid === uid) throw e;
+    // Gone, or another has its name; the cache has yet to show it.
     deps.own.noteGone(pods, pod);
   }
 }

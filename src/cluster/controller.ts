@@ -154,6 +154,9 @@ export class ClusterController {
     const done = new Map<string, number>();
     for (let count = 0; count < MAX_STEPS; count += 1) {
       ctx.step = undefined;
+      // What was asked for has changed meanwhile: no further step for what was asked for before.
+      const { generation } = this.#deps.clusters.get(cluster.metadata)?.metadata ?? {};
+      if (generation !== cluster.metadata.generation) return { requeueAfterMs: 0 };
       const began = performance.now();
       let observed = await observe(deps, cluster, meant, ctx.signal);
       let step = objectStep(observed);

@@ -115,6 +115,9 @@ const TIMEOUT_MS = 300_000;
 /** A run that was told to end and has not by then never will: its worker is lost. */
 const LOST_MS = 60_000;
 
+/** Runs that end in a conflict may each have got something done: they do not wait longer and longer. */
+const CONFLICT_MS = 1_000;
+
 const encode = (k: Key): string => `${k.namespace}/${k.name}`;
 const decode = (text: string): Key => {
   const at = text.indexOf('/');
@@ -140,6 +143,7 @@ export class Controller {
       group: (key) => decode(key).namespace,
       reserve: Math.floor(workers / 4),
       patience: (e) => (e instanceof KubeError ? (e.retryAfterMs ?? 0) : 0),
+      impatience: (e) => (e instanceof KubeError && e.code === 'Conflict' ? CONFLICT_MS : Number.POSITIVE_INFINITY),
     });
     for (const [index, from] of o.sources.entries()) {
       from.onKey((key) => this.enqueue(key, index === 0 ? 0 : (this.#gather.get(encode(key)) ?? GATHER_MS)));

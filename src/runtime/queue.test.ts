@@ -246,6 +246,26 @@ describe('work queue', () => {
     expect(runs).toBe(2);
   });
 
+  it('tries again in time what is impatient, however often it failed', async () => {
+    const clock = new TestClock();
+    let runs = 0;
+    const queue = new WorkQueue({
+      workers: 1,
+      clock,
+      random: () => 1,
+      backoff: { firstMs: 100, maxMs: 60_000 },
+      impatience: (e) => e as number,
+      run: () => {
+        runs += 1;
+        return Promise.reject(250);
+      },
+    });
+    queue.add('a');
+    await settle();
+    for (const ms of [100, 200, 250, 250]) await clock.turn(ms);
+    expect(runs).toBe(5);
+  });
+
   it('does not turn a wait that is longer than a timer can hold into none', async () => {
     const clock = new TestClock();
     let longest = 0;

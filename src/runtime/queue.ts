@@ -29,6 +29,8 @@ export interface QueueOptions {
   readonly reserve?: number;
   /** Milliseconds that a failure asks to wait at least; default 0. */
   readonly patience?: (e: unknown) => number;
+  /** Milliseconds after which a failure is tried again at the latest, however often it came; default: the back-off's longest. */
+  readonly impatience?: (e: unknown) => number;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** One run of a key. Resolves with the milliseconds until the next run, or undefined; a rejection backs the key off. */
@@ -65,6 +67,7 @@ export class WorkQueue {
       group: () => '',
       reserve: 0,
       patience: () => 0,
+      impatience: () => Number.POSITIVE_INFINITY,
       ...o,
     };
   }
@@ -144,7 +147,8 @@ export class WorkQueue {
       if (after !== undefined) this.addAfter(key, after);
     } catch (e) {
       this.#failing.set(key, { times: times + 1, since: since ?? this.#o.clock.now() });
-      this.addAfter(key, Math.max(this.#o.patience(e), backoffMs(times, this.#o.backoff, this.#o.random)));
+      const waitMs = Math.min(this.#o.impatience(e), backoffMs(times, this.#o.backoff, this.#o.random));
+      this.addAfter(key, Math.max(this.#o.patience(e), waitMs));
     } finally {
       this.#busy.delete(key);
       const left = this.#inGroup(key) - 1;
