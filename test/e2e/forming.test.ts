@@ -65,6 +65,14 @@ async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): P
   return { end, [Symbol.asyncDispose]: end };
 }
 
+/** Renews no file until `goOn`; a node counts as ready without its kubelet for 40 s. */
+async function stoppedKubelet(environment: Environment, node: string) {
+  const signal = (name: string) => environment.exec(node, ['sh', '-c', `kill -${name} $(pidof kubelet)`]);
+  await signal('STOP');
+  const goOn = async () => void (await signal('CONT'));
+  return { goOn, [Symbol.asyncDispose]: goOn };
+}
+
 /** The members whose node still holds a file with which they could start on an empty directory. */
 async function openFiles(environment: Environment, members: readonly Pod[]): Promise<string[]> {
   const open = await Promise.all(
@@ -146,26 +154,39 @@ describe.concurrent('a cluster that is not formed yet', () => {
   test('has no client Secret and is not Available while a node holds a file with which a member could start empty', async () => {
     const namespace = suite.namespaces[4] ?? '';
     const object = cluster(namespace, 'unsealed', { replicas: 3 });
+    const sealing = await suite.proxy.rule(
+      { verb: 'update', namespace, resource: 'secrets', name: 'unsealed-tls-server' },
+      { kind: 'hold', at: 'request' },
+      { times: 1 },
+    );
     await suite.kube.create(etcdClusters, object);
-    let sawOpen = false;
-    const seen = await until('the cluster serves clients', {
-      within: 120_000,
-      read: async () => {
-        // The clients' side first: what is open after it was seen was open before.
-        const client = await suite.kube.find(secrets, { namespace, name: 'unsealed-client-e2e' });
-        const available =
-          condition(await suite.kube.get(etcdClusters, object.metadata), 'Available')?.status === 'True';
-        const members = await suite.kube.list(pods, namespace, 'app.kubernetes.io/component=member');
-        const running = members.filter((p) => p.status?.containerStatuses?.[0]?.state?.running !== undefined);
-        return { served: client !== undefined || available, open: await openFiles(suite.environment, running) };
-      },
-      holds: ({ served, open }) => {
-        sawOpen ||= open.length > 0;
-        return served || `open: ${open.join(', ')}`;
-      },
+    const held = await sealing.held(60_000);
+    const members = () => suite.kube.list(pods, namespace, 'app.kubernetes.io/component=member');
+    const running = await until('the members run', {
+      within: 60_000,
+      read: members,
+      holds: (seen) =>
+        seen.length === 3 && seen.every((p) => p.status?.containerStatuses?.[0]?.state?.running !== undefined),
     });
-    expect(sawOpen, 'a member ran, and its file was still open').toBe(true);
-    expect(seen.open, 'members that could start empty').toEqual([]);
+    const node = running[0]?.spec?.nodeName ?? '';
+    const late = running.filter(({ spec }) => spec?.nodeName === node).map(({ metadata }) => metadata.name);
+    await using stopped = await stoppedKubelet(suite.environment, node);
+    await held.release();
+    await until('only that node holds open files', {
+      within: 30_000,
+      read: () => openFiles(suite.environment, running),
+      holds: (open) => open.length === late.length,
+    });
+    const served = async () => {
+      const client = await suite.kube.find(secrets, { namespace, name: 'unsealed-client-e2e' });
+      const available = condition(await suite.kube.get(etcdClusters, object.metadata), 'Available')?.status === 'True';
+      return client !== undefined || available;
+    };
+    await throughout('no client is served', { within: 4_000, read: served, holds: (now) => !now });
+    expect(await openFiles(suite.environment, running)).toEqual(late);
+    await stopped.goOn();
+    await waitAvailable(suite.kube, namespace, 'unsealed', 90_000);
+    expect(await openFiles(suite.environment, running), 'members that could start empty').toEqual([]);
     await suite.dismiss(object);
   });
 
