@@ -22,7 +22,8 @@ export const CONDITIONS = {
   Stalled: {
     kinds: 'EtcdCluster, EtcdBackup',
     presence: 'only while True',
-    meaning: 'Somebody has to act; the message says what to do. It heals by itself once the cause is gone.',
+    meaning:
+      'Somebody has to act; the message says what to do. It heals by itself once the cause is gone; only an EtcdBackup that has failed (`status.completionTime`) stays so.',
   },
   Available: {
     kinds: 'EtcdCluster',
@@ -43,12 +44,13 @@ export const CONDITIONS = {
   BackupHealthy: {
     kinds: 'EtcdCluster',
     presence: 'with spec.backup',
-    meaning: 'Schedules make backups in time, and the newest one succeeded. Never changes Ready.',
+    meaning:
+      'Schedules make backups in time, and the newest one succeeded. False with the reason of the backup that failed or is Stalled, if there is one. Never changes Ready.',
   },
   QuorumLost: {
     kinds: 'EtcdCluster',
     presence: 'only while True',
-    meaning: 'Fewer members serve than a quorum needs; nothing is changed by itself.',
+    meaning: 'No linearizable read succeeds, and this lasts; nothing is changed by itself.',
   },
   Paused: { kinds: 'EtcdCluster', presence: 'only while True', meaning: '`spec.paused` is true.' },
   UpdatePending: {

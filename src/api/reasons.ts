@@ -253,8 +253,8 @@ const BACKUPS = {
   Queued: r('Ready, Reconciling (EtcdBackup)', 'Another backup of the cluster comes first.', 'Wait.'),
   Retrying: r(
     'Ready, Reconciling (EtcdBackup)',
-    'An attempt was lost, or ended by what may pass; the next one follows.',
-    'Wait, or put right what the message names: the next attempt goes by the spec as it is then.',
+    'An attempt was lost or ended by what may pass, or a Job that never began is replaced; another Job follows.',
+    'Wait, or put right what the message names: the next Job goes by the spec as it is then.',
   ),
   ClusterUnavailable: r(
     'Ready, Reconciling (EtcdBackup)',
@@ -286,7 +286,7 @@ const BACKUPS = {
     'Look at the events of the pod; most often a Secret that it mounts is missing.',
   ),
   Started: r('Event (EtcdBackup)', 'The first Job of a backup is made.'),
-  Retried: r('Event (EtcdBackup)', 'An attempt was lost, or ended by what may pass, and another Job is made.'),
+  Retried: r('Event (EtcdBackup)', 'Another Job is made, after a lost attempt or in place of one that never began.'),
   LastBackupSucceeded: r('BackupHealthy', 'The newest backup is complete.'),
   NoBackupYet: r('BackupHealthy', 'No backup has been made.', 'Wait for a schedule, or create an EtcdBackup.'),
   BackupOverdue: r(
