@@ -177,7 +177,7 @@ ${conditionTable()}
 
 ## Reasons
 
-\`on\` names the conditions that carry the reason; \`Event\`: it has an Event of its own; \`log\`: the field \`reason\` of a log line. When \`Ready\` of an EtcdCluster takes a reason of \`Stalled\`, a Warning Event mostly says so too, but not where the same reason was \`Reconciling\` before: alert on the condition. Of an EtcdBackup every reason but \`Running\` is told in an Event.
+\`on\` names the conditions that carry the reason; \`Event\`: it has an Event of its own; \`log\`: the field \`reason\` of a log line. When an EtcdCluster becomes \`Stalled\`, or is so for another reason, a Warning Event says so too. Of an EtcdBackup every reason but \`Running\` is told in an Event.
 
 ${reasonTable()}
 

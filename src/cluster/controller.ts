@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The EtcdCluster controller: observe, plan, act, and say in status what was seen.
-import type { EtcdCluster } from '../api/cluster.ts';
+import type { EtcdCluster, EtcdClusterStatus } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
 import { FINALIZERS, memberHost } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
@@ -103,7 +103,7 @@ export class ClusterController {
   async #blind(key: Key, ctx: ReconcileContext): Promise<void> {
     const cluster = this.#deps.clusters.get(key);
     if (cluster === undefined) return;
-    await this.#statuses.write(cluster, (c) => unseenStatus(c, ctx.refused ?? '', new Date()), ctx.signal);
+    await this.#tell(cluster, (c) => unseenStatus(c, ctx.refused ?? '', new Date()), ctx);
   }
 
   async #reconcile(key: Key, ctx: ReconcileContext): Promise<Outcome> {
@@ -133,8 +133,7 @@ export class ClusterController {
     const outcome = await finishDeletion(this.#deps.client, cluster, ctx.signal);
     const others = (cluster.metadata.finalizers ?? []).filter((f) => f !== FINALIZERS.claims);
     const waitsFor = outcome?.waitsFor ?? (others.length > 0 ? `the finalizers ${others.join(', ')}` : undefined);
-    if (waitsFor !== undefined)
-      await this.#statuses.write(cluster, (c) => deletingStatus(c, waitsFor, new Date()), ctx.signal);
+    if (waitsFor !== undefined) await this.#tell(cluster, (c) => deletingStatus(c, waitsFor, new Date()), ctx);
     return outcome;
   }
 
@@ -145,7 +144,7 @@ export class ClusterController {
     const formation = await formedWith(this.#observer, cluster, ctx.signal);
     const spec = formation && standingSpec(cluster, formation);
     if (spec !== undefined) return { spec, specFailure: made };
-    await this.#statuses.write(cluster, (c) => invalidStatus(c, made, new Date()), ctx.signal);
+    await this.#tell(cluster, (c) => invalidStatus(c, made, new Date()), ctx);
     return undefined;
   }
 
@@ -222,7 +221,7 @@ export class ClusterController {
     const told = error instanceof Error && this.#told.has(error);
     if (known || told || ctx.signal.aborted || !isLasting(error, failingMs(ctx))) return;
     const derive = (c: EtcdCluster) => failedStatus(c, error, new Date());
-    await this.#statuses.write(cluster, derive, ctx.signal).catch((e: unknown) => {
+    await this.#tell(cluster, derive, ctx).catch((e: unknown) => {
       ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
     });
   }
@@ -246,17 +245,20 @@ export class ClusterController {
   async #say(o: Observed, told: readonly Finding[], ctx: ReconcileContext): Promise<void> {
     const unseen = ctx.refused === undefined ? [] : [refusal({ code: 'Forbidden', message: ctx.refused }, ctx.refused)];
     const findings = worstFirst([...unseen, ...told]);
-    const before = readyOf(this.#statuses.newest(o.cluster));
     const derive = (cluster: EtcdCluster) =>
       deriveStatus({ ...o, cluster }, findings, this.#deps.backupStatus(cluster));
-    const written = await this.#statuses.write(o.cluster, derive, ctx.signal);
-    const after = readyOf(this.#statuses.newest(o.cluster));
-    const blocked = findings.some((f) => f.kind === 'blocked');
-    // Waiting is shown by the conditions; an Event is for what was reached, and for what needs somebody.
-    if (!written || after === undefined || after.reason === before?.reason || !(blocked || after.status === 'True'))
-      return;
-    const type = blocked ? 'Warning' : 'Normal';
-    this.#deps.events.emit(o.cluster, { type, reason: after.reason, action: 'Reconcile', message: after.message });
+    await this.#tell(o.cluster, derive, ctx);
+  }
+
+  /** Writes status. Waiting is shown by the conditions; an Event is for what was reached, and for what needs somebody. */
+  async #tell(cluster: EtcdCluster, derive: (c: EtcdCluster) => EtcdClusterStatus, ctx: ReconcileContext) {
+    const before = standingOf(this.#statuses.newest(cluster));
+    const written = await this.#statuses.write(cluster, derive, ctx.signal);
+    const { ready, stalled } = standingOf(this.#statuses.newest(cluster));
+    const same = ready?.reason === before.ready?.reason && stalled === before.stalled;
+    if (!written || ready === undefined || same || !(stalled || ready.status === 'True')) return;
+    const type = stalled ? 'Warning' : 'Normal';
+    this.#deps.events.emit(cluster, { type, reason: ready.reason, action: 'Reconcile', message: ready.message });
   }
 
   #forget(key: Key): void {
@@ -272,7 +274,10 @@ export class ClusterController {
   }
 }
 
-const readyOf = (c: EtcdCluster) => c.status?.conditions?.find(({ type }) => type === 'Ready');
+function standingOf({ status }: EtcdCluster) {
+  const of = (name: string) => status?.conditions?.find(({ type }) => type === name);
+  return { ready: of('Ready'), stalled: of('Stalled')?.status === 'True' };
+}
 
 function refusal(error: Pick<KubeError, 'code' | 'message'>, what: string): Finding {
   const { reason, remedy } = refusalOf(error);

@@ -14,8 +14,8 @@ const suite = useOperator({ namespaces: 3 });
 const space = () => suite.namespaces[0] ?? '';
 const ref = (name: string) => ({ namespace: space(), name });
 
-function stalled(name: string, reason: string, within = 60_000): Promise<EtcdCluster> {
-  return until(`${name} is stalled: ${reason}`, {
+async function stalled(name: string, reason: string, within = 60_000): Promise<EtcdCluster> {
+  const stalled = await until(`${name} is stalled: ${reason}`, {
     within,
     read: () => suite.kube.get(etcdClusters, ref(name)),
     holds: (seen) => {
@@ -23,6 +23,13 @@ function stalled(name: string, reason: string, within = 60_000): Promise<EtcdClu
       return (found?.reason === reason && ready?.status === 'False') || `Ready: ${ready?.reason}: ${ready?.message}`;
     },
   });
+  await until(`an Event tells that ${name} is stalled`, {
+    within: 10_000,
+    read: () => suite.kube.list(events, space()),
+    holds: (told) =>
+      told.some((e) => e.type === 'Warning' && e.reason === reason && e.regarding?.uid === stalled.metadata.uid),
+  });
+  return stalled;
 }
 
 describe.concurrent('impossible requests', () => {
