@@ -34,6 +34,11 @@ const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof Bac
     { step: { action: 'CreateJob', attempt: 2 } },
   ],
   [
+    'repeats what may be complete: the store knows by then',
+    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })], pods: [said(failure('OutcomeUnknown'), 1)] },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
     'repeats what a store that is away for a moment ended, after a minute',
     {
       jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })],
