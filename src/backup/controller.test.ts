@@ -108,10 +108,11 @@ it('a member whose snapshot was corrupt is told by an Event of its own, though a
 });
 
 it.each([
-  ['the version that was judged', '7', 1],
-  ['no other version', '8', 0],
-])('a Job that never began is replaced, %s', async (_, version, times) => {
-  const subject = backup({ status: { attempts: 1, conditions: [] } });
+  ['the version that was judged', '7', undefined, 1],
+  ['and told once, though the operator had died before it was deleted', '7', [1], 1],
+  ['no other version', '8', undefined, 0],
+])('a Job that never began is replaced, %s', async (_, version, replaced, times) => {
+  const subject = backup({ status: { attempts: 1, replaced, conditions: [] } });
   const { look, cache, server, said, deleted } = world([subject]);
   const judged = owned(job(1, { template: 'old' }), subject);
   const { name, uid } = judged.metadata;
@@ -120,5 +121,5 @@ it.each([
   server.set(name, { ...judged, metadata: { ...judged.metadata, resourceVersion: version } });
   await look('orders-now');
   expect(deleted).toEqual(times === 0 ? [] : [{ name, uid, resourceVersion: '7' }]);
-  expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [1]);
+  expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [[1]]);
 });

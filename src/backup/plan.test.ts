@@ -199,14 +199,19 @@ describe('a backup', () => {
     expect(conditionsProblem(subject)).toBeUndefined();
   });
 
-  it('counts a Job that is replaced, as one that was no attempt', () => {
-    const verdict = { kind: 'progress', reason: 'Retrying', message: 'm', replacesJob: true } as const;
-    const before = backup({ status: { attempts: 2, replaced: 1, conditions: [] } });
-    expect(backupStatus(before, verdict, job(2), NOW)).toMatchObject({ attempts: 2, replaced: 2 });
-    expect(backupStatus(before, { kind: 'progress', reason: 'Running', message: 'm' }, job(3), NOW)).toMatchObject({
-      attempts: 3,
-      replaced: 1,
-    });
+  it.each([
+    ['is told', [1], { replacesJob: true }, 2, [1, 2]],
+    ['is told once, though the operator died before it was deleted', [1, 2], { replacesJob: true }, 2, [1, 2]],
+    ['stays told when the next one follows', [1, 2], {}, 3, [1, 2]],
+  ] as const)('whose Job is replaced %s', (_, told, replacing, attempt, replaced) => {
+    const before = backup({ status: { attempts: 2, replaced: told, conditions: [] } });
+    const status = backupStatus(
+      before,
+      { kind: 'progress', reason: 'R', message: 'm', ...replacing },
+      job(attempt),
+      NOW,
+    );
+    expect(status).toMatchObject({ attempts: attempt, replaced });
   });
 
   it('ends with everything about its object', () => {
