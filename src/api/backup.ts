@@ -48,9 +48,12 @@ export const backupStatus = z.object({
   job: word().describe('Job that makes it.'),
   attempts: z.int().optional().describe('Jobs that were started for it.'),
   replaced: z
-    .int()
+    .array(z.int())
+    .max(99)
     .optional()
-    .describe('Those of them that were replaced before they began, because the spec of the cluster had changed.'),
+    .describe(
+      'Numbers of those that were to be replaced before they began, because the spec of the cluster had changed.',
+    ),
 });
 export type EtcdBackupStatus = Omit<z.output<typeof backupStatus>, 'conditions'> & { conditions: Condition[] };
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of what is decided about an EtcdBackup whose Job has ended: done, failed for good, or repeated, and when.
 import { expect, it } from 'vitest';
-import { conditionsProblem } from '../runtime/conditions.ts';
 import type { FailureReason } from './failures.ts';
-import { backup, cluster, job, NOW, planOf, pod, success } from './fixtures.ts';
-import type { ObservedBackup } from './observed.ts';
-import type { BackupPlan } from './plan.ts';
+import { backup, cluster, decided, expected, job, pod, type Row, success } from './fixtures.ts';
 import { encodeResult } from './result.ts';
-import { backupStatus } from './status.ts';
 
 const said = (message: string, exitCode = 0) => pod({ phase: 'Succeeded', terminated: { exitCode, message } });
 const failure = (reason: FailureReason) => encodeResult({ ok: false, reason, message: 'why' });
 
-const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof BackupPlan, object>>][] = [
+const allBut = (attempt: number) => Array.from({ length: 99 }, (_, i) => i + 1).filter((n) => n !== attempt);
+
+const rows: readonly Row[] = [
   [
     'is done when the pod says so, even before its Job does',
     { jobs: [job(1)], pods: [said(encodeResult(success))] },
@@ -31,6 +29,11 @@ const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof Bac
   [
     'repeats what was interrupted',
     { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })], pods: [said(failure('Interrupted'), 1)] },
+    { step: { action: 'CreateJob', attempt: 2 } },
+  ],
+  [
+    'repeats what may be complete: the store knows by then',
+    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })], pods: [said(failure('OutcomeUnknown'), 1)] },
     { step: { action: 'CreateJob', attempt: 2 } },
   ],
   [
@@ -197,15 +200,15 @@ const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof Bac
     { verdict: { reason: 'ClusterUnavailable' } },
   ],
   [
-    'starts the next attempt when its Job was replaced, however often before',
-    { backup: backup({ status: { attempts: 7, replaced: 7, conditions: [] } }) },
-    { step: { action: 'CreateJob', attempt: 8 } },
+    'starts the next attempt at once when its Job was replaced, however often before',
+    { backup: backup({ status: { attempts: 4, replaced: [1, 2, 3, 4], conditions: [] } }) },
+    { step: { action: 'CreateJob', attempt: 5 } },
   ],
   [
     'counts attempts without the Jobs that were replaced',
     {
-      backup: backup({ status: { attempts: 4, replaced: 2, conditions: [] } }),
-      jobs: [job(4, { end: 'Failed', at: '2026-11-23T07:00:20Z' })],
+      backup: backup({ status: { attempts: 4, replaced: [1, 3], conditions: [] } }),
+      jobs: [job(2, { end: 'Failed' }), job(4, { end: 'Failed', at: '2026-11-23T07:00:20Z' })],
       podsAreLive: true,
     },
     { verdict: { reason: 'Retrying', message: expect.stringMatching(/attempt 3 of 3 follows$/) as string } },
@@ -213,20 +216,30 @@ const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof Bac
   [
     'gives up after three, without the Jobs that were replaced',
     {
-      backup: backup({ status: { attempts: 5, replaced: 2, conditions: [] } }),
+      backup: backup({ status: { attempts: 5, replaced: [1, 3], conditions: [] } }),
       jobs: [job(5, { end: 'Failed' })],
       podsAreLive: true,
     },
     { verdict: { kind: 'failed', reason: 'JobLost' } },
   ],
+  [
+    'counts a Job that was to be replaced and began before it was deleted',
+    {
+      backup: backup({ status: { attempts: 3, replaced: [3], conditions: [] } }),
+      jobs: [job(3, { end: 'Failed' })],
+      podsAreLive: true,
+    },
+    {
+      verdict: { kind: 'failed', reason: 'JobLost', message: expect.stringContaining('last of 3 attempts') as string },
+    },
+  ],
+  [
+    'gives up when there is no number left for another Job',
+    { backup: backup({ status: { attempts: 99, replaced: allBut(98), conditions: [] } }) },
+    { verdict: { kind: 'failed', reason: 'JobLost', message: expect.stringContaining('last of 99 Jobs') as string } },
+  ],
 ];
 
-it.each(cases)('a backup %s', (_, o, expected) => {
-  const planned = planOf(o);
-  expect(planned).toMatchObject(expected);
-  expect(planned.step === undefined).toBe(expected.step === undefined);
-  if (planned.verdict === undefined) return;
-  const subject = backup();
-  subject.status = backupStatus(subject, planned.verdict, undefined, NOW);
-  expect(conditionsProblem(subject)).toBeUndefined();
+it.each(rows)('a backup %s', (_, o, plan) => {
+  expect(decided(o)).toMatchObject(expected(plan));
 });

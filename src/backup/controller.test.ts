@@ -2,6 +2,7 @@
 // Tests of what the controller of backups does while its cache is behind its own writes.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { EtcdBackup } from '../api/backup.ts';
+import { KubeError } from '../runtime/errors.ts';
 import type { Job, Pod } from '../runtime/resources.ts';
 import { BackupController, type BackupControllerDeps } from './controller.ts';
 import { backup, cluster, job, NOW, observed, pod, success } from './fixtures.ts';
@@ -43,12 +44,15 @@ function world(backups: readonly EtcdBackup[]) {
     client: {
       find: ({ kind }: { kind: string }, { name }: { name: string }) => Promise.resolve(live[kind]?.(name)),
       list: () => Promise.resolve(cache.pods),
+      get: (_: unknown, { name }: { name: string }) => Promise.resolve(server.get(name)),
       create: (_: unknown, made: Job) => {
+        if (server.has(made.metadata.name)) return Promise.reject(new KubeError('AlreadyExists', 'there'));
         server.set(made.metadata.name, made);
         return Promise.resolve(made);
       },
       apply: (_: unknown, { status }: EtcdBackup) => Promise.resolve(said.push(status)),
-      delete: (_: unknown, { name }: { name: string }, pre: object) => Promise.resolve(deleted.push({ name, ...pre })),
+      delete: (_: unknown, { metadata: { name, uid, resourceVersion } }: Job) =>
+        Promise.resolve(deleted.push({ name, uid, resourceVersion })),
     },
     events: { emit: (_: unknown, { reason }: { reason: string }) => events.push(reason) },
     backups: store(() => backups),
@@ -80,6 +84,18 @@ it('of two backups of one second only one gets a Job, also before the cache show
   expect(server.size).toBe(1);
 });
 
+it.each([
+  ['of this backup is told as started, though nobody said that it was made', true, ['Started']],
+  ['of somebody else is told as such, and not started', false, ['JobRefused']],
+])('a Job that is there already and %s', async (_, ours, reasons) => {
+  const subject = backup({ name: 'b' });
+  const { look, server, events } = world([subject]);
+  const there = job(1);
+  server.set('b-0f9e8d7c-1', ours ? owned(there, subject) : there);
+  await look('b')?.catch((e: unknown) => expect(e).toMatchObject({ code: 'Invalid' }));
+  expect(events).toEqual(reasons);
+});
+
 it('a Job that never came to be holds up nobody', async () => {
   const backups = [backup({ name: 'b' })];
   const { look, server } = world(backups);
@@ -108,10 +124,11 @@ it('a member whose snapshot was corrupt is told by an Event of its own, though a
 });
 
 it.each([
-  ['the version that was judged', '7', 1],
-  ['no other version', '8', 0],
-])('a Job that never began is replaced, %s', async (_, version, times) => {
-  const subject = backup({ status: { attempts: 1, conditions: [] } });
+  ['the version that was judged', '7', undefined, 1],
+  ['and told once, though the operator had died before it was deleted', '7', [1], 1],
+  ['no other version', '8', undefined, 0],
+])('a Job that never began is replaced, %s', async (_, version, replaced, times) => {
+  const subject = backup({ status: { attempts: 1, replaced, conditions: [] } });
   const { look, cache, server, said, deleted } = world([subject]);
   const judged = owned(job(1, { template: 'old' }), subject);
   const { name, uid } = judged.metadata;
@@ -120,5 +137,5 @@ it.each([
   server.set(name, { ...judged, metadata: { ...judged.metadata, resourceVersion: version } });
   await look('orders-now');
   expect(deleted).toEqual(times === 0 ? [] : [{ name, uid, resourceVersion: '7' }]);
-  expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [1]);
+  expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [[1]]);
 });

@@ -18,6 +18,7 @@ import {
   type WatchedStore,
 } from '../runtime/manager.ts';
 import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
+import { create } from '../runtime/writes.ts';
 import { BACKUP_ANNOTATIONS, jobName } from './marks.ts';
 import { observe, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
@@ -157,43 +158,31 @@ export class BackupController {
   /** Said before it is done: a Job that is found gone without that counts as a lost attempt. */
   async #replace(o: ObservedBackup, planned: BackupPlan, job: Job, ctx: ReconcileContext): Promise<Outcome> {
     const { client } = this.#deps;
-    const { namespace, name, uid, resourceVersion } = job.metadata;
-    const ref = { namespace: namespace as string, name };
-    const live = await client.find(jobResource, ref, { signal: ctx.signal });
+    const live = await client.find(jobResource, job.metadata, { signal: ctx.signal });
     // Only the version that was judged: a pod that has started since makes another one of it.
-    if (live?.metadata.resourceVersion === resourceVersion && live?.metadata.deletionTimestamp === undefined) {
+    const same = live?.metadata.resourceVersion === job.metadata.resourceVersion;
+    if (same && live?.metadata.deletionTimestamp === undefined) {
       await this.#say(o, planned, undefined, ctx);
-      const pre = { uid: uid as string, resourceVersion: resourceVersion as string };
-      await client.delete(jobResource, ref, pre, { signal: ctx.signal });
+      await client.delete(jobResource, job, { signal: ctx.signal });
     }
     return { requeueAfterMs: 1_000 };
   }
 
   async #post(o: ObservedBackup, step: Extract<Step, { action: 'CreateJob' }>, ctx: ReconcileContext): Promise<Job> {
-    const { client, events } = this.#deps;
     const { attempt, policy } = step;
     const { backup, cluster, spec, settings } = o;
     if (cluster === undefined || spec === undefined || settings === undefined)
       throw new Error('a Job needs a cluster and an image');
     const job = renderJob({ backup, cluster, spec, policy, attempt, settings });
-    ctx.log.info({ step: 'CreateJob', job: job.metadata.name, attempt }, 'the Job of the backup is created');
-    const started = attempt === 1 ? { reason: 'Started' } : { reason: 'Retried' };
-    const message = `Job ${job.metadata.name} takes a snapshot of ${o.backup.spec.clusterName}`;
-    try {
-      const made = await client.create(jobResource, job, { signal: ctx.signal });
-      events.emit(regarding(o.backup), { type: 'Normal', ...started, action: 'CreateJob', message });
-      return made;
-    } catch (e) {
-      if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
-      // Our own earlier request had arrived after all, unless somebody took the name.
-      const there = await client.get(jobResource, job.metadata, { signal: ctx.signal });
-      if (there.metadata.ownerReferences?.some((r) => r.uid === o.backup.metadata.uid) === true) return there;
-      throw new KubeError(
-        'Invalid',
-        `a Job ${job.metadata.name} exists and is not of this backup; rename or delete it`,
-        { cause: e },
-      );
-    }
+    const { name } = job.metadata;
+    ctx.log.info({ step: 'CreateJob', job: name, attempt }, 'the Job of the backup is created');
+    const made = await create(this.#deps, jobResource, job, ctx.signal);
+    if (made.metadata.ownerReferences?.some((r) => r.uid === backup.metadata.uid) !== true)
+      throw new KubeError('Invalid', `a Job ${name} exists and is not of this backup; rename or delete it`);
+    const reason = attempt === 1 ? 'Started' : 'Retried';
+    const message = `Job ${name} takes a snapshot of ${backup.spec.clusterName}`;
+    this.#deps.events.emit(regarding(backup), { type: 'Normal', reason, action: 'CreateJob', message });
+    return made;
   }
 
   async #say(

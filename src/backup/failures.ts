@@ -35,6 +35,8 @@ export const REMEDIES = {
   SnapshotCorrupt: 'look at the disk and the log of the member; then create a new EtcdBackup',
   ReadBackMismatch: 'look at the store, and remove the object if the key may not; then create a new EtcdBackup',
   InvalidConfiguration: 'install operator and image of one version; then create a new EtcdBackup',
+  OutcomeUnknown:
+    'look in the store for the manifest that the message names, with which the backup is complete; then create a new EtcdBackup',
   Interrupted: 'look at what stops the pods of the Job; then create a new EtcdBackup',
   OutOfMemory: 'report this with the log of the Job; then create a new EtcdBackup',
   DeadlineExceeded: 'look at the log of the Job and at the speed of the store; then create a new EtcdBackup',
@@ -50,6 +52,7 @@ export type FailureReason = keyof typeof REMEDIES;
  */
 export const REPEATED: Partial<Record<FailureReason, 'soon' | 'later'>> = {
   JobLost: 'soon',
+  OutcomeUnknown: 'soon',
   Interrupted: 'soon',
   StoreUnreachable: 'later',
   StoreUnavailable: 'later',
@@ -77,7 +80,7 @@ export class BackupError extends Error {
 
 /** The request that completes a backup has left, and nobody knows whether the store took it: what it needs must stay. */
 export class OutcomeUnknown extends BackupError {
-  constructor(cause: unknown) {
-    super('Interrupted', 'the answer to the last request is missing: the backup may be complete', { cause });
+  constructor(key: string, cause: unknown) {
+    super('OutcomeUnknown', `the store never said whether it took ${key}: the backup may be complete`, { cause });
   }
 }

@@ -3,13 +3,14 @@
 import type { EtcdBackup } from '../api/backup.ts';
 import type { EtcdCluster, EtcdClusterSpec } from '../api/cluster.ts';
 import { effectiveSpec } from '../api/effective.ts';
-import { mergeConditions } from '../runtime/conditions.ts';
+import { conditionsProblem, mergeConditions } from '../runtime/conditions.ts';
 import type { Job, Pod } from '../runtime/resources.ts';
 import { BACKUP_ANNOTATIONS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, planBackup } from './plan.ts';
 import { type JobSettings, templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
+import { backupStatus } from './status.ts';
 
 export const NOW = new Date('2026-11-23T07:00:30Z');
 const CLUSTER_UID = '6b1f2c34-0d5e-4a6b-9c7d-8e9f0a1b2c3d';
@@ -174,6 +175,15 @@ export function observed(o: Partial<ObservedBackup> = {}): ObservedBackup {
   };
 }
 
-/** What is decided; without `cluster` in what is observed, about a cluster as it should be. */
-export const planOf = (o: Partial<ObservedBackup>): BackupPlan =>
-  planBackup({ ...observed(o.cluster === undefined ? {} : { cluster: o.cluster }), ...o });
+/** A sentence, what is observed, and what is decided then. */
+export type Row = readonly [string, Partial<ObservedBackup>, Partial<Record<keyof BackupPlan, object>>];
+
+/** What is decided; without `cluster` in what is observed, about a cluster as it should be. `problem`: of its conditions. */
+export function decided(o: Partial<ObservedBackup>) {
+  const { step, verdict } = planBackup({ ...observed(o.cluster === undefined ? {} : { cluster: o.cluster }), ...o });
+  const status = verdict === undefined ? undefined : backupStatus(backup(), verdict, undefined, NOW);
+  return { step, verdict, problem: status === undefined ? undefined : conditionsProblem({ ...backup(), status }) };
+}
+
+/** Of `decided`; a row that names no step expects none. */
+export const expected = (plan: Row[2]): object => ({ step: undefined, ...plan, problem: undefined });

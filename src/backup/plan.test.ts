@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of what is decided about an EtcdBackup.
 import { describe, expect, it } from 'vitest';
-import { conditionsProblem } from '../runtime/conditions.ts';
-import { backup, cluster, job, NOW, observed, planOf, pod, success } from './fixtures.ts';
-import type { ObservedBackup } from './observed.ts';
-import type { BackupPlan } from './plan.ts';
+import { backup, cluster, decided, expected, job, NOW, observed, pod, type Row, success } from './fixtures.ts';
 import { backupStatus } from './status.ts';
 
 const noStore = cluster();
@@ -17,7 +14,7 @@ const unschedulable = pod({
   conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
 });
 
-const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof BackupPlan, object>>][] = [
+const rows: readonly Row[] = [
   [
     'starts when nothing stands in the way',
     {},
@@ -189,24 +186,23 @@ const cases: readonly [string, Partial<ObservedBackup>, Partial<Record<keyof Bac
 ];
 
 describe('a backup', () => {
-  it.each(cases)('%s', (_, o, expected) => {
-    const planned = planOf(o);
-    expect(planned).toMatchObject(expected);
-    expect(planned.step === undefined).toBe(expected.step === undefined);
-    if (planned.verdict === undefined) return;
-    const subject = backup();
-    subject.status = backupStatus(subject, planned.verdict, undefined, NOW);
-    expect(conditionsProblem(subject)).toBeUndefined();
+  it.each(rows)('%s', (_, o, plan) => {
+    expect(decided(o)).toMatchObject(expected(plan));
   });
 
-  it('counts a Job that is replaced, as one that was no attempt', () => {
-    const verdict = { kind: 'progress', reason: 'Retrying', message: 'm', replacesJob: true } as const;
-    const before = backup({ status: { attempts: 2, replaced: 1, conditions: [] } });
-    expect(backupStatus(before, verdict, job(2), NOW)).toMatchObject({ attempts: 2, replaced: 2 });
-    expect(backupStatus(before, { kind: 'progress', reason: 'Running', message: 'm' }, job(3), NOW)).toMatchObject({
-      attempts: 3,
-      replaced: 1,
-    });
+  it.each([
+    ['is told', [1], { replacesJob: true }, 2, [1, 2]],
+    ['is told once, though the operator died before it was deleted', [1, 2], { replacesJob: true }, 2, [1, 2]],
+    ['stays told when the next one follows', [1, 2], {}, 3, [1, 2]],
+  ] as const)('whose Job is replaced %s', (_, told, replacing, attempt, replaced) => {
+    const before = backup({ status: { attempts: 2, replaced: told, conditions: [] } });
+    const status = backupStatus(
+      before,
+      { kind: 'progress', reason: 'R', message: 'm', ...replacing },
+      job(attempt),
+      NOW,
+    );
+    expect(status).toMatchObject({ attempts: attempt, replaced });
   });
 
   it('ends with everything about its object', () => {

@@ -41,6 +41,8 @@ export interface BackupPlan {
 
 /** Jobs per backup, without those that were replaced before they began. */
 const MAX_ATTEMPTS = 3;
+/** Jobs in all: the names of more would have three digits, which nothing here reads. */
+const MAX_JOBS = 99;
 /** Before the second one and before the third. */
 const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
 const CREDENTIALS_MS = 15_000;
@@ -120,8 +122,12 @@ function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
   const { reason, message, endedAt } = lost;
   const when = REPEATED[reason];
   if (when === undefined) return failed(reason, message);
-  const count = Math.max(1, attempted - (o.backup.status?.replaced ?? 0));
+  // Told before it is done: a Job that is still there began before it could be deleted.
+  const there = o.jobs.map((j) => attemptOf(j.metadata.name));
+  const replaced = (o.backup.status?.replaced ?? []).filter((n) => !there.includes(n));
+  const count = attempted - replaced.length;
   if (count >= MAX_ATTEMPTS) return failed(reason, `${message}; this was the last of ${MAX_ATTEMPTS} attempts`);
+  if (attempted >= MAX_JOBS) return failed(reason, `${message}; this was the last of ${MAX_JOBS} Jobs`);
   const pauseMs = PAUSES_MS[when][count - 1] ?? 0;
   const wait = endedAt === undefined ? 0 : endedAt.getTime() + pauseMs - o.now.getTime();
   // A clock that was set back must not hold up the retry for longer than the pause itself.

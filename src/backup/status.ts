@@ -11,10 +11,11 @@ import type { JobSuccess } from './result.ts';
 export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | undefined, now: Date): EtcdBackupStatus {
   const previous = backup.status;
   const observedGeneration = backup.metadata.generation ?? 0;
-  const attempts = Math.max(job === undefined ? 0 : attemptOf(job.metadata.name), previous?.attempts ?? 0);
-  const replacing = verdict.kind === 'progress' && verdict.replacesJob === true ? 1 : 0;
-  // Counted before the Job is deleted, and so perhaps twice: never more than there were.
-  const replaced = Math.min(attempts, (previous?.replaced ?? 0) + replacing);
+  const attempt = job === undefined ? 0 : attemptOf(job.metadata.name);
+  const attempts = Math.max(attempt, previous?.attempts ?? 0);
+  // Told before the Job is deleted, and so perhaps twice: a number is in it once all the same.
+  const replaces = verdict.kind === 'progress' && verdict.replacesJob === true;
+  const replaced = [...new Set([...(previous?.replaced ?? []), ...(replaces ? [attempt] : [])])];
   const final = verdict.kind === 'done' || verdict.kind === 'failed';
   const clusterUID = job?.metadata.annotations?.[BACKUP_ANNOTATIONS.clusterUid] ?? previous?.clusterUID;
   const startTime = previous?.startTime ?? job?.metadata.creationTimestamp;
@@ -24,7 +25,7 @@ export function backupStatus(backup: EtcdBackup, verdict: Verdict, job: Job | un
     ...(job === undefined ? (previous?.job === undefined ? {} : { job: previous.job }) : { job: job.metadata.name }),
     ...(clusterUID === undefined ? {} : { clusterUID }),
     ...(attempts === 0 ? {} : { attempts }),
-    ...(replaced === 0 ? {} : { replaced }),
+    ...(replaced.length === 0 ? {} : { replaced }),
     ...(startTime === undefined ? {} : { startTime }),
     ...(verdict.kind === 'done' ? outcome(verdict.result) : {}),
     ...(final

@@ -13,6 +13,7 @@ import {
   secrets as secretResource,
   statefulSets,
 } from '../runtime/resources.ts';
+import { all, create } from '../runtime/writes.ts';
 import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { absence, repair } from './drift.ts';
@@ -30,7 +31,7 @@ import { ownedMetadata } from './render/children.ts';
 import { isReplaceable } from './replaceable.ts';
 import type { Nudge, Seal, Step } from './rules/rule.ts';
 import type { SecretReader } from './secrets.ts';
-import { all, create, remove, type WriterDeps } from './writes.ts';
+import { remove, type WriterDeps } from './writes.ts';
 
 export interface ActorDeps extends WriterDeps {
   readonly secrets: SecretReader;

@@ -14,7 +14,6 @@ import {
 } from '../runtime/resources.ts';
 import { foreignness } from './foreign.ts';
 import { claimIdentity, decodeIdentity, IdentityError, ordinalOf } from './identity.ts';
-import { precondition } from './writes.ts';
 
 /** Milliseconds until the next look while pods or claims are still leaving; their events come sooner. */
 const LOOK_AGAIN_MS = 2_000;
@@ -97,12 +96,7 @@ export async function finishDeletion(
   const set = await client.find(statefulSets, { namespace, name }, { signal });
   if (set !== undefined && foreignness(set, cluster) === undefined) {
     if (set.metadata.deletionTimestamp === undefined) {
-      await client.delete(
-        statefulSets,
-        { namespace, name },
-        { ...precondition(set), propagation: 'Background' },
-        { signal },
-      );
+      await client.delete(statefulSets, set, { signal });
     }
     return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: `the StatefulSet ${name}` };
   }
@@ -117,9 +111,7 @@ export async function finishDeletion(
   const labelled = await client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
   const claims = doomed(labelled, cluster, genesis);
   for (const claim of claims.filter((c) => c.metadata.deletionTimestamp === undefined)) {
-    await client.delete(persistentVolumeClaims, { namespace, name: claim.metadata.name }, precondition(claim), {
-      signal,
-    });
+    await client.delete(persistentVolumeClaims, claim, { signal });
   }
   // Gone, not only leaving: the next cluster of this name would take them for data to bring back.
   if (claims.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: list('the claims', claims) };

@@ -17,11 +17,8 @@ export interface ListQuery {
   readonly fieldSelector?: string;
 }
 
-export interface DeleteOptions {
-  readonly uid: string;
-  readonly resourceVersion?: string;
-  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
-}
+/** What becomes of what the object owns; unless told otherwise it goes afterwards, by itself. */
+export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 
 export interface ListPage<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
@@ -132,20 +129,26 @@ export class KubeClient {
     );
   }
 
-  /** Succeeds when the object is gone already; a precondition that does not hold is a `Conflict`. */
-  async delete<T extends KubeObject>(r: Resource<T>, ref: Ref, pre: DeleteOptions, o: CallOptions = {}): Promise<void> {
-    const preconditions = {
-      uid: pre.uid,
-      ...(pre.resourceVersion === undefined ? {} : { resourceVersion: pre.resourceVersion }),
-    };
+  /**
+   * Deletes what was read: another object of that name, or another version of it, is a `Conflict`. Succeeds when it is gone
+   * already; throws `Invalid` without asking when it was never read.
+   */
+  async delete<T extends KubeObject>(
+    r: Resource<T>,
+    live: T,
+    o: CallOptions & { readonly propagation?: Propagation } = {},
+  ): Promise<void> {
+    const { namespace, name, uid, resourceVersion } = live.metadata;
+    if (!uid || !resourceVersion)
+      throw new KubeError('Invalid', `${r.kind} ${name}: a deletion needs the UID and the version that were read`);
     const body = {
       kind: 'DeleteOptions',
       apiVersion: 'v1',
-      preconditions,
-      propagationPolicy: pre.propagation ?? 'Background',
+      preconditions: { uid, resourceVersion },
+      propagationPolicy: o.propagation ?? 'Background',
     };
     try {
-      await this.#transport.call({ method: 'DELETE', path: pathOf(r, ref.namespace, ref.name), body }, o);
+      await this.#transport.call({ method: 'DELETE', path: pathOf(r, namespace, name), body }, o);
     } catch (e) {
       if (!(e instanceof KubeError && e.code === 'NotFound')) throw e;
     }

@@ -241,7 +241,7 @@ describe('a backup that cannot be made', () => {
     await becomes('placed-now', 'Unschedulable');
     await place(null);
     const done = await becomes('placed-now', 'Completed', 90_000);
-    expect(done.status).toMatchObject({ attempts: 2, replaced: 1 });
+    expect(done.status).toMatchObject({ attempts: 2, replaced: [1] });
     expect((await jobsOf(created)).map((j) => j.metadata.name)).toEqual([done.status?.job]);
     await suite.dismiss(object);
   });

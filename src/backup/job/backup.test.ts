@@ -10,20 +10,32 @@ import { type BackupDeps, backUp } from './backup.ts';
 
 const UID = '0f9e8d7c-1111-4222-8333-444455556666';
 
-/** A store to a key without the right to list; `readBack`: what it returns of the object. */
-function storeOf(o: { readBack: 'same' | 'other'; manifest?: Error }) {
+/**
+ * A store to a key without the right to list; `readBack`: what it returns of the object; `manifest`: how writing the
+ * manifest ends, after it has `arrived` or not.
+ */
+function storeOf(o: { readBack: 'same' | 'other'; manifest?: Error; arrived?: string | undefined }) {
   const removed: string[] = [];
-  let stored = Buffer.alloc(0);
+  const objects = new Map<string, Buffer>();
   const store = {
     location: 's3://backups',
-    head: () => Promise.reject(new BackupError('AccessDenied', 'no')),
+    head: (key: string) => {
+      const size = objects.get(key)?.length;
+      return size === undefined
+        ? Promise.reject(new BackupError('AccessDenied', 'no'))
+        : Promise.resolve({ key, size });
+    },
     open: (key: string) => {
-      if (key.endsWith('.json')) return Promise.resolve(undefined);
+      const stored = objects.get(key);
+      if (stored === undefined) return Promise.resolve(undefined);
       return Promise.resolve(Readable.from([o.readBack === 'same' ? stored : Buffer.from('other')]));
     },
     create: async (key: string, body: Readable): Promise<CreatedObject> => {
-      if (key.endsWith('.json') && o.manifest !== undefined) throw o.manifest;
-      stored = Buffer.concat((await body.toArray()) as Buffer[]);
+      const stored = Buffer.concat((await body.toArray()) as Buffer[]);
+      const failure = key.endsWith('.json') ? o.manifest : undefined;
+      if (failure === undefined) objects.set(key, stored);
+      else if (o.arrived !== undefined) objects.set(key, Buffer.from(stored.toString().replace(UID, o.arrived)));
+      if (failure !== undefined) throw failure;
       return { key, size: stored.length, etag: 'e', metadata: {}, upload: 'u' };
     },
     removeIf: (key: string) => {
@@ -67,11 +79,50 @@ it('an object that was not read back as it was sent is removed without a look fo
   expect(removed).toEqual([expect.stringMatching(/\.db\.zst$/)]);
 });
 
-it('an object whose manifest may have been written stays, and the next attempt finds out', async () => {
-  const { store, removed } = storeOf({ readBack: 'same', manifest: new OutcomeUnknown(new Error('ECONNRESET')) });
-  const head = (): Promise<undefined> => Promise.resolve(undefined);
-  await expect(backUp(depsOf({ ...store, head }))).rejects.toMatchObject({ reason: 'Interrupted' });
+const lost = new OutcomeUnknown('shop/x.manifest.json', new Error('ECONNRESET'));
+const OTHER = 'ffffffff-1111-4222-8333-444455556666';
+
+/** The pod is told to stop while the manifest is written, of which the answer never comes. */
+function stoppedAtTheEnd(arrived: string | undefined) {
+  const { store, removed } = storeOf({ readBack: 'same', manifest: lost, arrived });
+  const stop = new AbortController();
+  const create = (key: string, body: Readable): Promise<CreatedObject> => {
+    if (key.endsWith('.json')) stop.abort(new BackupError('Interrupted', 'the pod was told to stop'));
+    return store.create(key, body);
+  };
+  const open = async (key: string, signal: AbortSignal) => {
+    signal.throwIfAborted();
+    return store.open(key);
+  };
+  return { deps: { ...depsOf({ ...store, create, open }), signal: stop.signal }, removed };
+}
+
+it('a backup whose manifest is there is complete, though nobody said so and the pod was told to stop', async () => {
+  const { deps, removed } = stoppedAtTheEnd(UID);
+  await expect(backUp(deps)).resolves.toMatchObject({ ok: true, member: 'm-0' });
   expect(removed).toEqual([]);
+});
+
+it.each([
+  ['may still come', undefined],
+  ['may still come in the place of something else', OTHER],
+])('an object whose manifest %s stays, and nobody says that it failed', async (_, arrived) => {
+  const { deps, removed } = stoppedAtTheEnd(arrived);
+  await expect(backUp(deps)).rejects.toMatchObject({ reason: 'OutcomeUnknown' });
+  expect(removed).toEqual([]);
+});
+
+it('of two attempts that are alive the manifest of the faster one counts, though the slower one got no answer', async () => {
+  const { store, removed } = storeOf({ readBack: 'same' });
+  const create = async (key: string, body: Readable): Promise<CreatedObject> => {
+    if (!key.endsWith('.json')) return store.create(key, body);
+    await backUp(depsOf(store));
+    throw lost;
+  };
+  const slower = depsOf({ ...store, create });
+  const done = await backUp({ ...slower, config: { ...slower.config, attempt: 2 } });
+  expect(done).toMatchObject({ ok: true, key: expect.not.stringMatching(/\.2\.db\.zst$/) });
+  expect(removed).toEqual([expect.stringMatching(/\.2\.db\.zst$/)]);
 });
 
 it('a member that sends a corrupt snapshot is told of, and another one is taken', async () => {

@@ -21,8 +21,16 @@ const SOURCE_TRIES = 3;
 /** Leftovers of earlier attempts are few; a limit keeps a crowded bucket from holding up a backup that is done. */
 const MAX_LEFTOVERS = 200;
 
-/** Throws BackupError. */
+/** Throws BackupError: what stopped it, of which every other failure is the echo, unless it may be complete all the same. */
 export async function backUp(deps: BackupDeps): Promise<JobSuccess> {
+  try {
+    return await backUpOnce(deps);
+  } catch (error) {
+    throw deps.signal.aborted && !(error instanceof OutcomeUnknown) ? deps.signal.reason : error;
+  }
+}
+
+async function backUpOnce(deps: BackupDeps): Promise<JobSuccess> {
   const parts = keyParts(deps.config);
   const startTime = seconds(new Date());
   const earlier = await readManifest(deps, parts).catch((e: unknown) => {
@@ -100,7 +108,7 @@ async function orRemove<T>(deps: BackupDeps, stored: Stored, work: () => Promise
   }
 }
 
-/** Creates the manifest. If another attempt of this backup was faster, its manifest counts and our object goes. */
+/** Creates the manifest, or finds it. If another attempt of this backup was faster, its manifest counts and our object goes. */
 async function commit(deps: BackupDeps, parts: KeyParts, stored: Stored, startTime: string): Promise<Manifest> {
   const manifest = describe(deps.config, stored, startTime);
   const text = Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`);
@@ -114,16 +122,20 @@ async function commit(deps: BackupDeps, parts: KeyParts, stored: Stored, startTi
     deps.progress.step('the manifest is written: the backup is complete', { object: manifest.object.key });
     return manifest;
   } catch (error) {
-    if (error instanceof OutcomeUnknown) throw error;
-    if (deps.signal.aborted) throw deps.signal.reason;
-    if (!(error instanceof BackupError && error.reason === 'KeyTaken')) throw error;
-    const winner = await readManifest(deps, parts);
+    const winner = await winnerAfter(deps, parts, error);
     if (winner === undefined) throw error;
-    if (winner.object.key !== stored.object.key) {
-      await deps.store.removeIf(stored.object.key, stored.object.metadata, deps.signal).catch(() => undefined);
-    }
+    if (winner.object.key !== stored.object.key) await remove(deps.store, stored.object);
     return winner;
   }
+}
+
+/** The manifest that is there although creating it failed, if that can be. */
+async function winnerAfter(deps: BackupDeps, parts: KeyParts, error: unknown): Promise<Manifest | undefined> {
+  const taken = error instanceof BackupError && error.reason === 'KeyTaken';
+  if (!taken && !(error instanceof OutcomeUnknown)) return undefined;
+  // Also when told to stop: there may be no next attempt to find out that the backup is complete.
+  const looking = readManifest({ ...deps, signal: cleanup() }, parts);
+  return taken ? looking : looking.catch(() => undefined);
 }
 
 function describe(config: JobConfig, stored: Stored, startTime: string): Manifest {

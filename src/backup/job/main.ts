@@ -54,7 +54,7 @@ async function attempt(o: JobOptions, log: Logger, stop: AbortController): Promi
     open.push(source);
     return await backUp({ config, source, store, progress, log, signal: stop.signal });
   } catch (error) {
-    return failure(stop.signal.aborted ? stop.signal.reason : error, log);
+    return failure(error, log);
   } finally {
     progress.stop();
     for (const each of open) close(each, log);

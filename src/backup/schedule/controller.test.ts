@@ -35,7 +35,7 @@ async function look(promised: string, backups: readonly EtcdBackup[], refusal?: 
         made.push(backup.metadata.name);
         return Promise.resolve(backup);
       },
-      delete: (_: unknown, { name }: { name: string }) => Promise.resolve(void cleared.push(name)),
+      delete: (_: unknown, { metadata }: EtcdBackup) => Promise.resolve(void cleared.push(metadata.name)),
     },
     events: { emit: (_: unknown, event: { reason: string }) => reasons.push(event.reason) },
     backups: watched(backups),

@@ -17,6 +17,7 @@ import {
   source,
   type WatchedStore,
 } from '../../runtime/manager.ts';
+import { all, create } from '../../runtime/writes.ts';
 import { BACKUP_ANNOTATIONS, backupLabels, isOf, scheduledName } from '../marks.ts';
 import { outdated } from './history.ts';
 import type { ScheduleMemory } from './memory.ts';
@@ -70,11 +71,10 @@ export class ScheduleController {
     // Those of an earlier cluster of the same name tell where its backups are: they are nobody's to count or to clear.
     const mine = this.#deps.backups.list(key.namespace).filter((b) => isOf(cluster, b));
     const views = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
-    await inTurn([
-      // Before the rest: a quota may refuse a run for want of the room that this makes.
-      ...outdated(mine).map((old) => () => this.#clear(old, ctx)),
-      ...views.map((view) => () => this.#follow(cluster, view, ctx)),
-    ]);
+    const cleared = outdated(mine).map((old) => () => this.#clear(old, ctx));
+    const followed = views.map((view) => () => this.#follow(cluster, view, ctx));
+    // One after the other: a quota may refuse a run for want of the room that clearing makes.
+    await all([...cleared, ...followed], 1);
     // A run that was just made or given up has moved its schedule on.
     const after = viewSchedules(cluster, spec.spec.backup, mine, memory, now);
     const next = after.flatMap((v) =>
@@ -133,7 +133,8 @@ export class ScheduleController {
     const base = scheduledName(cluster.metadata.name, schedule, due);
     // `a-b` with schedule `c` and `a` with schedule `b-c` would make the same name: the second one adds its UID.
     for (const name of [base, `${base}-${(cluster.metadata.uid as string).slice(0, 8)}`]) {
-      const made = await this.#create(cluster, { name, schedule, due }, ctx);
+      const backup = renderBackup(cluster, schedule, due, name);
+      const made = await create(this.#deps, etcdBackups, backup, ctx.signal);
       if (made.spec.clusterName !== cluster.metadata.name || made.spec.schedule !== schedule) continue;
       ctx.log.info({ step: 'CreateBackup', backup: name, schedule }, 'a scheduled backup is made');
       this.#handled(cluster, schedule, due);
@@ -142,39 +143,11 @@ export class ScheduleController {
     throw new Error(`the names for the run of ${schedule} at ${due.toISOString()} are taken`);
   }
 
-  async #create(
-    cluster: EtcdCluster,
-    run: { name: string; schedule: string; due: Date },
-    ctx: ReconcileContext,
-  ): Promise<EtcdBackup> {
-    const namespace = cluster.metadata.namespace as string;
-    const labels = backupLabels(cluster.metadata.name);
-    // No owner: what was backed up is worth knowing most when the cluster is gone.
-    const backup: EtcdBackup = {
-      metadata: {
-        name: run.name,
-        namespace,
-        labels,
-        annotations: { [BACKUP_ANNOTATIONS.scheduledAt]: run.due.toISOString() },
-      },
-      spec: { clusterName: cluster.metadata.name, schedule: run.schedule },
-    };
-    try {
-      return await this.#deps.client.create(etcdBackups, backup, { signal: ctx.signal });
-    } catch (e) {
-      if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
-      return this.#deps.client.get(etcdBackups, { namespace, name: run.name }, { signal: ctx.signal });
-    }
-  }
-
   async #clear(old: EtcdBackup, ctx: ReconcileContext): Promise<void> {
-    const { name, namespace, uid, resourceVersion } = old.metadata;
-    const ref = { namespace: namespace as string, name };
-    const pre = { uid: uid as string, resourceVersion: resourceVersion as string };
     try {
-      await this.#deps.client.delete(etcdBackups, ref, pre, { signal: ctx.signal });
+      await this.#deps.client.delete(etcdBackups, old, { signal: ctx.signal });
       ctx.log.info(
-        { step: 'ClearHistory', backup: name },
+        { step: 'ClearHistory', backup: old.metadata.name },
         'an old EtcdBackup of a schedule is removed; what it stored stays',
       );
     } catch (e) {
@@ -183,11 +156,17 @@ export class ScheduleController {
   }
 }
 
-/** One that fails keeps no other from its turn. Rejects with the first failure. */
-async function inTurn(work: readonly (() => Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const one of work) await one().catch((e: unknown) => failures.push(e));
-  if (failures.length > 0) throw failures[0];
+/** No owner: what was backed up is worth knowing most when the cluster is gone. */
+function renderBackup(cluster: EtcdCluster, schedule: string, due: Date, name: string): EtcdBackup {
+  return {
+    metadata: {
+      name,
+      namespace: cluster.metadata.namespace,
+      labels: backupLabels(cluster.metadata.name),
+      annotations: { [BACKUP_ANNOTATIONS.scheduledAt]: due.toISOString() },
+    },
+    spec: { clusterName: cluster.metadata.name, schedule },
+  };
 }
 
 const keyOf = (o: KubeObject, name: string): Key => ({ namespace: o.metadata.namespace as string, name });

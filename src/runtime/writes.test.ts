@@ -4,16 +4,21 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { all } from './writes.ts';
 
-it('at most eight are under way, and all are done', async () => {
-  let [now, most, done] = [0, 0, 0];
-  const work = Array.from({ length: 30 }, () => async () => {
+it.each([
+  ['at most eight', undefined, 8],
+  ['one at a time', 1, 1],
+])('%s are under way, in their order, and all are done', async (_, atOnce, limit) => {
+  let [now, most] = [0, 0];
+  const begun: number[] = [];
+  const numbers = Array.from({ length: 30 }, (__, i) => i);
+  const work = numbers.map((n) => async () => {
+    begun.push(n);
     most = Math.max(most, (now += 1));
     await turn();
     now -= 1;
-    done += 1;
   });
-  await all(work);
-  expect({ most, done }).toEqual({ most: 8, done: 30 });
+  await all(work, atOnce);
+  expect({ most, now, begun }).toEqual({ most: limit, now: 0, begun: numbers });
 });
 
 it('the first failure is thrown when the others have ended', async () => {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes that need care: several of them, and making without taking over.
+import type { KubeClient } from './client.ts';
+import { KubeError } from './errors.ts';
+import type { KubeObject } from './json.ts';
+import type { Resource } from './resources.ts';
+
+/** Requests of one step in flight; each further one would open a connection, which costs more than it saves. */
+const AT_ONCE = 8;
+
+/**
+ * Does all of it, `atOnce` at a time and begun in its order, then throws the first failure: a sibling must neither be left
+ * out nor go on unseen behind a rejected step.
+ */
+export async function all(work: readonly (() => Promise<void>)[], atOnce = AT_ONCE): Promise<void> {
+  const left = [...work];
+  const failures: unknown[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      await next().catch((e: unknown) => void failures.push(e));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  if (failures.length > 0) throw failures[0];
+}
+
+/**
+ * POST, which never takes anything over. If the name is taken, or our own earlier POST had arrived after all, the object
+ * that is there is returned as it is: whose it is, is for the caller to judge.
+ */
+export async function create<T extends KubeObject>(
+  { client }: { readonly client: KubeClient },
+  r: Resource<T>,
+  object: T,
+  signal: AbortSignal,
+): Promise<T> {
+  try {
+    return await client.create(r, object, { signal });
+  } catch (e) {
+    if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
+    return await client.get(r, object.metadata, { signal });
+  }
+}
