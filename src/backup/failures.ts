@@ -27,7 +27,7 @@ export const REMEDIES = {
   KeyTaken:
     'look at what else writes below the prefix of this cluster, where every backup has names of its own; then create a new EtcdBackup',
   CorruptAlarm:
-    'compare the members (etcdctl endpoint hashkv --cluster), put right those that differ, and disarm the alarm; then create a new EtcdBackup',
+    'compare the members (etcdctl endpoint hashkv, with the endpoints of all), put right those that differ, and disarm the alarm; then create a new EtcdBackup',
   SourceUnavailable: "look at the cluster's members and the events of its pods; then create a new EtcdBackup",
   SourceStalled:
     "look at the load of the cluster's members and the network between them and the Job; then create a new EtcdBackup",

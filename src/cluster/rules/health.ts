@@ -19,7 +19,7 @@ const RAISED = /(?:memberID:(\d+)\s+)?alarm:(?:NOSPACE|CORRUPT)/;
 const ALARMS = {
   CORRUPT:
     'its data differs from that of the others, and etcd refuses to serve; find the member that is right with ' +
-    '`etcdctl endpoint hashkv --cluster`, or restore the cluster from a backup',
+    '`etcdctl endpoint hashkv` and the endpoints of all, or restore the cluster from a backup',
   NOSPACE:
     'the database has reached its quota, and writes are refused; delete keys, compact, defragment one member after ' +
     'the other and run `etcdctl alarm disarm` (this version does not do it by itself)',
