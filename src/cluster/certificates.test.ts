@@ -53,7 +53,11 @@ describe('a Secret of certificates', () => {
   it.each<[string, () => Promise<Secret | undefined> | Secret, RegExp | undefined]>([
     ['as it should be is left alone', () => whole, undefined],
     ['that is not there is missing', async () => undefined, /^missing$/],
-    ['with another authority', () => holding({ 'ca.crt': encode(other.cert) }), /^ca\.crt is not the authority in use$/],
+    [
+      'with another authority',
+      () => holding({ 'ca.crt': encode(other.cert) }),
+      /^ca\.crt is not the authority in use$/,
+    ],
     ['without a certificate', () => holding({ 'tls.crt': undefined }), /^tls\.crt or tls\.key is missing$/],
     ['without a key', () => holding({ 'tls.key': undefined }), /^tls\.crt or tls\.key is missing$/],
     ['whose key is another one', () => holding({ 'tls.key': encode(other.key) }), /^tls\.crt: the key does not belong/],
@@ -89,6 +93,12 @@ describe('a Secret of certificates', () => {
     expect(problemOf(renderSecret(cluster, need, authority.cert, [{ cert, key: same }]))).toMatch(/is absent$/);
   });
 
+  it('is judged once for the same bytes and the same need', () => {
+    const secret = holding({});
+    const first = judgeSecret(secret, need, authority.cert, now);
+    expect(judgeSecret(secret, structuredClone(need), authority.cert, new Date(now.getTime() + DAY))).toBe(first);
+  });
+
   it('is judged anew for another need, another authority, and once it has expired', () => {
     expect(problemOf(whole)).toBeUndefined();
     expect(problemOf(whole, now, { ...need, extra: { endpoints: 'c' } })).toBe('endpoints changed');
@@ -121,7 +131,12 @@ describe('an authority', () => {
     ['that is not there', () => undefined, now, /^missing$/],
     ['that has expired', () => renderAuthoritySecret(cluster, 'peer', authority), at(3651), /^it expired at /],
     ['of tomorrow', () => renderAuthoritySecret(cluster, 'peer', authority), at(-1), /^it is not valid before /],
-    ['without a key', () => ({ metadata: { name: 'a' }, data: { 'tls.crt': encode(authority.cert) } }), now, /tls\.key/],
+    [
+      'without a key',
+      () => ({ metadata: { name: 'a' }, data: { 'tls.crt': encode(authority.cert) } }),
+      now,
+      /tls\.key/,
+    ],
     ['that is empty', () => ({ metadata: { name: 'a' } }), now, /tls\.key is missing/],
   ])('%s', (_sentence, secret, when, problem) => {
     const said = judgeAuthority(secret(), when).problem;

@@ -248,7 +248,10 @@ describe('the record', () => {
     ['members that are no list', { ...drawn, members: {} }],
     ['a member without a name', { ...drawn, members: [{ ...first, name: undefined }, ...others] }],
     ['a member whose incarnation is a path', { ...drawn, members: [{ ...first, incarnation: '..' }, ...others] }],
-    ['a member that does not say whether it is sealed', { ...drawn, members: [{ ...first, sealed: 'yes' }, ...others] }],
+    [
+      'a member that does not say whether it is sealed',
+      { ...drawn, members: [{ ...first, sealed: 'yes' }, ...others] },
+    ],
     ['no formation', { ...drawn, formation: undefined }],
   ])('is not believed with %s, whatever its checksum', (_what, record) => {
     const data = encodeIdentity(record as typeof drawn);
