@@ -44,8 +44,8 @@ const problemOf = (secret: Secret | undefined, at = now, wanted = need): string 
 beforeAll(async () => {
   const [first, second, third] = await Promise.all([2048, 2048, 2048].map(() => generateKey(2048)));
   key = third as string;
-  authority = await createAuthority({ commonName: 'client CA', key: first as string, now });
-  other = await createAuthority({ commonName: 'client CA', key: second as string, now });
+  authority = await createAuthority({ commonName: 'client CA', key: first, now });
+  other = await createAuthority({ commonName: 'client CA', key: second, now });
   whole = await leafOf();
 });
 

@@ -143,7 +143,7 @@ describe('recoverIdentity', () => {
     const c = claim(0, 'a');
     const held = { ...c, spec: { ...c.spec, accessModes: ['ReadWriteOncePod'], storageClassName: there } };
     const storage = { ...wanted.storage, storageClassName: asked } as Formation['storage'];
-    const found = adopted([held as PersistentVolumeClaim], { ...wanted, storage }).identity.formation.storage;
+    const found = adopted([held], { ...wanted, storage }).identity.formation.storage;
     expect(found).toEqual({
       size: '1Gi',
       accessMode: 'ReadWriteOncePod',

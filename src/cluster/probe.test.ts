@@ -113,10 +113,10 @@ describe('a member that cannot be asked', () => {
   it.each<[string, object, object]>([
     ['that is sealed', { sealed: true }, {}],
     ['whose container has passed its startup probe', { sealed: false }, { containerStatuses: [{ started: true }] }],
-  ])('%s counts as started before all are sealed, without being asked', async (_sentence, member, status) => {
+  ])('%s counts as started before all are sealed, without being asked', async (_sentence, record, status) => {
     const given = subject(whole);
     const second = { name: 'orders-1', incarnation: '00000001', sealed: false };
-    const first = { name: 'orders-0', incarnation: '00000000', ...member };
+    const first = { name: 'orders-0', incarnation: '00000000', ...record };
     const identity = { phase: 'Forming', members: [first, second] } as unknown as Identity;
     const pods = [{ ...pod, status: { ...pod.status, ...status } }] as Pod[];
     const { members } = await observeEtcd(nobody, { ...given, identity, pods }, new AbortController().signal);

@@ -12,7 +12,7 @@ function asked(annotations: Record<string, string>): Child {
   const wanted = { ...spec, service: { ...spec.service, annotations } } as EffectiveCluster;
   const found = renderServices(cluster, wanted, identity).find((c) => c.desired.metadata.name === 'orders-client');
   if (found === undefined) throw new Error('a cluster has a client Service');
-  return found as Child;
+  return found;
 }
 
 /** What is to be patched where `before` was asked for, and a cloud has added something. */

@@ -35,7 +35,7 @@ const leavingService = (): ChildState => {
   const [child] = renderServices(cluster, spec, identity);
   if (child === undefined) throw new Error('a cluster has Services');
   const metadata = { ...child.desired.metadata, deletionTimestamp: '2026-11-23T09:59:00Z', labels: {} };
-  return { child: child as ChildState['child'], live: { ...child.desired, metadata }, foreign: undefined };
+  return { child, live: { ...child.desired, metadata }, foreign: undefined };
 };
 
 const rows: Row[] = [

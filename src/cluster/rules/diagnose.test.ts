@@ -5,9 +5,9 @@ import type { Pod } from '../../runtime/resources.ts';
 import { claimOf, now, observed, pod } from '../fixtures.ts';
 import { diagnose, lastLine } from './diagnose.ts';
 
-const failed = (pod: string, why: string) =>
-  `create Pod ${pod} in StatefulSet orders failed error: pods "${pod}" is forbidden: ${why}`;
-const said = (podsRefused: string) => diagnose(observed({ podsRefused }))?.message;
+const failed = (name: string, why: string) =>
+  `create Pod ${name} in StatefulSet orders failed error: pods "${name}" is forbidden: ${why}`;
+const refused = (podsRefused: string) => diagnose(observed({ podsRefused }))?.message;
 
 describe('pods that are refused', () => {
   it.each([
@@ -15,8 +15,8 @@ describe('pods that are refused', () => {
     ['no PriorityClass with name x was found', /no PriorityClass with name x was found; create the PriorityClass/],
     ['violates PodSecurity "restricted:latest"', /; change the policy/],
   ])('%s', (why, says) => {
-    expect(said(failed('orders-0', why))).toMatch(says);
-    expect(said(failed('orders-2', why)), 'whichever pod it was').toBe(said(failed('orders-0', why)));
+    expect(refused(failed('orders-0', why))).toMatch(says);
+    expect(refused(failed('orders-2', why)), 'whichever pod it was').toBe(refused(failed('orders-0', why)));
   });
 });
 
