@@ -53,6 +53,26 @@ describe('the backups of a cluster', () => {
   ])('are %s', (_, backups, status, reason) => {
     expect(of(backups)?.healthy).toMatchObject({ status, reason });
   });
+  it('name the last that succeeded, and by name among those of one second', () => {
+    const at = '2026-11-23T06:00:00Z';
+    const backups = [
+      scheduled('a', '2026-11-23T05:00:00Z', 'True'),
+      scheduled('c', at, 'True'),
+      scheduled('b', at, 'True'),
+      scheduled('d', '2026-11-23T06:30:00Z', 'False'),
+    ];
+    expect(of(backups)?.status).toEqual({ lastSuccessfulBackup: 'c', lastSuccessTime: at });
+  });
+  it('are not healthy by one that waits, unless it waits for somebody', () => {
+    const queued = backup({ status: { conditions: [{ type: 'Ready', status: 'False', reason: 'Queued' }] } });
+    expect(of([scheduled('a', '2026-11-23T06:00:00Z', 'True'), queued])?.healthy).toMatchObject({ status: 'True' });
+  });
+  it('are healthy after a success, though an earlier one failed for good', () => {
+    const failed = scheduled('a', '2026-11-23T05:00:00Z', 'False');
+    const conditions = [...(failed.status?.conditions ?? []), { type: 'Stalled', status: 'True' }];
+    const stopped = { ...failed, status: { ...failed.status, conditions } } as typeof failed;
+    expect(of([stopped, scheduled('b', '2026-11-23T06:00:00Z', 'True')])?.healthy).toMatchObject({ status: 'True' });
+  });
   it('are nothing without a policy', () => {
     const subject = cluster();
     delete subject.spec.backup;
@@ -63,6 +83,10 @@ describe('the backups of a cluster', () => {
       status: { backup: { lastSuccessfulBackup: 'old', lastSuccessTime: '2026-11-22T00:00:00Z' } },
     });
     expect(of([], subject)?.status).toEqual({ lastSuccessfulBackup: 'old', lastSuccessTime: '2026-11-22T00:00:00Z' });
+    expect(of([scheduled('older', '2026-11-21T06:00:00Z', 'True')], subject)?.status).toMatchObject({
+      lastSuccessfulBackup: 'old',
+      lastSuccessTime: '2026-11-22T00:00:00Z',
+    });
     expect(of([scheduled('new', '2026-11-23T06:00:00Z', 'True')], subject)?.status).toEqual({
       lastSuccessfulBackup: 'new',
       lastSuccessTime: '2026-11-23T06:00:00Z',
@@ -109,6 +133,8 @@ describe('the backups of a cluster', () => {
     });
     it('are overdue when a run that is due is not made for minutes, also when the next one is due by then', () => {
       expect(health([done], { promised: '2026-11-23T07:00:00Z' })).toMatchObject({ status: 'True' });
+      expect(health([done], { promised: '2026-11-23T06:55:31Z' })).toMatchObject({ status: 'True' });
+      expect(health([done], { promised: '2026-11-23T06:55:30Z' })).toMatchObject({ reason: 'BackupOverdue' });
       expect(health([done], { promised: '2026-11-23T06:00:00Z' })).toMatchObject({
         status: 'False',
         reason: 'BackupOverdue',
@@ -136,6 +162,18 @@ describe('the backups of a cluster', () => {
         status: 'True',
       });
     });
+    it('are not overdue by what another condition says, or this one of something else', () => {
+      const told = (type: string, reason: string) => {
+        const conditions = [
+          { type, reason, status: 'False', message: 'm', lastTransitionTime: '2026-11-23T06:00:01Z' },
+        ];
+        const subject = cluster({ backup: policy, status: { conditions } });
+        return clusterBackupStatus(subject, [done], new ScheduleMemory(), NOW)?.healthy;
+      };
+      expect(told('BackupHealthy', 'BackupOverdue')).toMatchObject({ status: 'False' });
+      expect(told('BackupHealthy', 'BucketNotFound')).toMatchObject({ status: 'True' });
+      expect(told('Available', 'BackupOverdue')).toMatchObject({ status: 'True' });
+    });
     it('are not overdue while the schedule is suspended', () => {
       const o = { memory: leftOut('2026-11-23T06:00:00Z'), told: '2026-11-23T06:00:01Z', suspend: true };
       expect(health([done, hanging('2026-11-23T06:00:00Z')], o)).toMatchObject({ status: 'True' });
@@ -146,6 +184,11 @@ describe('the backups of a cluster', () => {
     const uid = subject.metadata.uid as string;
     const made = (clusterUID?: string) => backup({ status: { conditions: [], clusterUID } });
     expect([made(uid), made(), made('another')].map((b) => isOf(subject, b))).toEqual([true, true, false]);
+    const ofAnother = { ...made(uid), spec: { clusterName: 'others' } };
+    expect([ofAnother, { ...ofAnother, status: undefined } as never].map((b) => isOf(subject, b))).toEqual([
+      false,
+      false,
+    ]);
   });
   it('tell a schedule that never comes', () => {
     const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };

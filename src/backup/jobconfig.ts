@@ -9,6 +9,9 @@ export const TLS_DIR = '/etc/quorate/tls';
 export const CREDENTIALS_DIR = '/etc/quorate/store';
 export const CA_DIR = '/etc/quorate/store-ca';
 
+/** As many as the names of Jobs have room for. */
+const MAX_ATTEMPT = 99_999;
+
 const name = z.string().min(1).max(253);
 
 export const jobConfigSchema = z.strictObject({
@@ -21,8 +24,8 @@ export const jobConfigSchema = z.strictObject({
     created: z.iso.datetime(),
   }),
   cluster: z.strictObject({ name, uid: z.uuid() }),
-  /** From 1. */
-  attempt: z.int().min(1).max(99),
+  /** From 1; the Jobs that were replaced count. */
+  attempt: z.int().min(1).max(MAX_ATTEMPT),
   members: z
     .array(z.strictObject({ name, host: name, serverName: name, clientPort: z.int().min(1).max(65_535).optional() }))
     .min(1)

@@ -27,6 +27,8 @@ describe('the names of a backup', () => {
     expect(isDataKey(parts, manifestKey(parts))).toBe(false);
     expect(isDataKey({ ...parts, backupUid: `1${parts.backupUid.slice(1)}` }, dataKey(parts, 7n, 3))).toBe(false);
     expect(isDataKey({ ...parts, namespace: 'other' }, dataKey(parts, 7n, 3))).toBe(false);
+    expect(isDataKey(parts, dataKey({ ...parts, prefix: 'prod/us' }, 7n, 3))).toBe(false);
+    expect(isDataKey(parts, dataKey({ ...parts, created: '2026-11-23T06:31:46Z' }, 7n, 3))).toBe(false);
   });
   it.each([
     ['empty', '', ''],
@@ -59,7 +61,9 @@ describe('the names of a backup', () => {
   });
   it('refuse names that are none', () => {
     expect(() => clusterPrefix({ ...parts, namespace: '../other' })).toThrow(RangeError);
+    expect(() => clusterPrefix({ ...parts, cluster: 'a/b' })).toThrow(RangeError);
     expect(() => clusterPrefix({ ...parts, clusterUid: 'x' })).toThrow(RangeError);
+    expect(() => clusterPrefix({ ...parts, backupUid: '../x' })).toThrow(RangeError);
     expect(() => dataKey({ ...parts, created: 'yesterday' }, 1n, 1)).toThrow(RangeError);
     expect(() => dataKey({ ...parts, prefix: 'p'.repeat(1000) }, 1n, 1)).toThrow(/1024/);
   });

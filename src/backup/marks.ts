@@ -41,8 +41,9 @@ export function jobName(backup: { readonly name: string; readonly uid: string },
   return `${stem}-${backup.uid.slice(0, 8)}-${attempt}`;
 }
 
+/** 0 for a name that is none of ours. */
 export function attemptOf(job: string): number {
-  return Number(/-(\d{1,2})$/.exec(job)?.[1] ?? 0);
+  return Number(/-(\d+)$/.exec(job)?.[1] ?? 0);
 }
 
 /** `orders-hourly-202611230700`, in UTC: the same run always has the same name, so that it cannot be made twice. */

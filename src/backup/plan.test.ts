@@ -84,7 +84,7 @@ const rows: readonly Row[] = [
   [
     'waits for its certificate',
     { secrets: { credentials: undefined, tls: false } },
-    { verdict: { kind: 'progress', reason: 'CertificatesPending' } },
+    { verdict: { kind: 'progress', reason: 'CertificatesPending', lookAgainMs: 2_000 } },
   ],
   [
     'follows a Job without a pod',
@@ -141,7 +141,39 @@ const rows: readonly Row[] = [
   [
     'tells who refuses the pod of a Job',
     { jobs: [job(1, { created: OLD })], podsAreLive: true, refused: 'exceeded quota: few' },
-    { verdict: { kind: 'blocked', reason: 'PodsRefused', message: expect.stringContaining('quota: few') as string } },
+    {
+      verdict: {
+        kind: 'blocked',
+        reason: 'PodsRefused',
+        message: expect.stringContaining('quota: few') as string,
+        lookAgainMs: 60_000,
+      },
+    },
+  ],
+  [
+    'looks again at the end of a Job, if that comes first',
+    { jobs: [job(1, { created: '2026-11-22T18:50:40Z' })], podsAreLive: true },
+    { verdict: { kind: 'blocked', reason: 'PodsRefused', lookAgainMs: 10_000 } },
+  ],
+  [
+    'looks again at a pod that does not start when its Job is over at the latest',
+    { jobs: [job(1, { created: OLD })], pods: [unschedulable] },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable', lookAgainMs: (12 * 3600 + 600 - 30) * 1000 } },
+  ],
+  [
+    'does not take another condition of a pod for the want of a node',
+    {
+      jobs: [job(1)],
+      pods: [
+        pod({
+          conditions: [
+            { type: 'PodScheduled', status: 'True', lastTransitionTime: OLD },
+            { type: 'Ready', status: 'False', lastTransitionTime: OLD },
+          ],
+        }),
+      ],
+    },
+    { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
     'reads the pods live before it replaces a Job that never began, when the spec has changed',

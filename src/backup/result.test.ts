@@ -33,7 +33,7 @@ describe('the termination message', () => {
   it('tells the remedy to whoever reads the pod', () => {
     expect(encodeResult({ ok: false, reason: 'ClockSkew', message: 'x' })).toContain(REMEDIES.ClockSkew);
   });
-  it.each(['\u001b[31m', '"\\'.repeat(900), 'ä'.repeat(5000), '\n\r'.repeat(100)])(
+  it.each(['\u001b[31m', '"\\'.repeat(900), 'ä'.repeat(5000), '\n\r'.repeat(100), '\ud800'.repeat(5000)])(
     'stays one short line whatever the message: %#',
     (message) => {
       const text = encodeResult({ ok: false, reason: 'Unexpected', message });
@@ -43,6 +43,14 @@ describe('the termination message', () => {
       expect(text).not.toContain('\u001b');
     },
   );
+  it('keeps the first thousand characters of a message, and none where even they are too long', () => {
+    const told = (message: string) => decodeResult(encodeResult({ ok: false, reason: 'Unexpected', message }));
+    expect(told('x'.repeat(5000))).toMatchObject({ message: 'x'.repeat(1024) });
+    expect(told('\ud800'.repeat(5000))).toMatchObject({ message: '' });
+    expect(decodeResult(JSON.stringify({ ok: false, reason: 'Unexpected', message: 'x'.repeat(4000) }))).toMatchObject({
+      message: 'x'.repeat(1024),
+    });
+  });
   it.each([undefined, '', 'null', '[]', '{"ok":true}', '{"ok":false}', '{"ok":true,"__proto__":{}}', 'x'.repeat(5000)])(
     'is nothing if it is not ours: %#',
     (text) => {

@@ -2,9 +2,9 @@
 // Which claims go with a cluster whose policy is Delete, and which are not its own.
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
-import { ANNOTATIONS } from '../api/names.ts';
+import { ANNOTATIONS, FINALIZERS } from '../api/names.ts';
 import type { PersistentVolumeClaim } from '../runtime/resources.ts';
-import { doomed } from './deletion.ts';
+import { doomed, finalizerDue } from './deletion.ts';
 
 const claim = (name: string, genesis?: string, formed = true): PersistentVolumeClaim => ({
   metadata: {
@@ -40,5 +40,21 @@ describe('with the policy Delete', () => {
   it('what is marked in part stays whole', () => {
     const claims = [claim('data-orders-0', 'other'), claim('data-orders-1', 'other', false)];
     expect(doomed(claims, cluster('own'), 'own')).toEqual([]);
+  });
+});
+
+describe('the finalizer', () => {
+  it.each<[string, 'Delete' | 'Retain' | undefined, string[], boolean]>([
+    ['is put on before there is anything to delete', 'Delete', ['example.com/audit'], true],
+    ['is on, and stays', 'Delete', [FINALIZERS.claims], false],
+    ['goes when the policy says Retain again', 'Retain', [FINALIZERS.claims], true],
+    ['goes when the policy is gone', undefined, [FINALIZERS.claims], true],
+    ['is not put on where the claims stay', 'Retain', ['example.com/audit'], false],
+  ])('%s', (_sentence, whenDeleted, finalizers, due) => {
+    const storage = whenDeleted === undefined ? {} : { retentionPolicy: { whenDeleted } };
+    const object = { metadata: { name: 'orders', finalizers }, spec: { storage } } as unknown as EtcdCluster;
+    expect(finalizerDue(object)).toBe(due);
+    const metadata = { ...object.metadata, deletionTimestamp: '2026-11-23T10:00:00Z' };
+    expect(finalizerDue({ ...object, metadata }), 'once the deletion has begun').toBe(false);
   });
 });

@@ -38,6 +38,13 @@ const cases: { sentence: string; desired: unknown; live: unknown; found?: string
     live: { metadata: { labels: { a: '1', team: 'x' } } },
   },
   {
+    sentence: 'also when something beside it is put back',
+    desired: { metadata: { labels: { a: '1' } } },
+    live: { metadata: { labels: { a: '2', team: 'x' } } },
+    found: 'metadata.labels.a',
+    patch: { metadata: { labels: { a: '1' } } },
+  },
+  {
     sentence: 'in a closed subtree an added key is drift even when it is empty, and the list is put back whole',
     desired: { spec: { ingress: [{ from: [{ podSelector: { matchLabels: { a: '1' } } }] }] } },
     live: { spec: { ingress: [{ from: [{ podSelector: { matchLabels: { a: '1' } }, namespaceSelector: {} }] }] } },

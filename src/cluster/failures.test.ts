@@ -2,7 +2,7 @@
 // Which failures of a pass are told, by how long it has failed and not by how often.
 import { expect, it } from 'vitest';
 import { KubeError } from '../runtime/errors.ts';
-import { isLasting } from './failures.ts';
+import { isLasting, isRefused } from './failures.ts';
 
 const broken = new KubeError('Unavailable', 'x', { status: 500 });
 const conflict = new KubeError('Conflict', 'x');
@@ -18,4 +18,13 @@ it.each([
   ['conflicts without an end are not', conflict, 60_000, true],
 ])('%s', (_sentence, error, failingMs, expected) => {
   expect(isLasting(error, failingMs)).toBe(expected);
+});
+
+it.each([
+  ['a right that is missing', 'Forbidden', true],
+  ['a wrong field', 'Invalid', true],
+  ['somebody who was faster', 'Conflict', false],
+  ['an API server that is away', 'Unavailable', false],
+] as const)('%s (%s) is told at once as a refusal: %j', (_sentence, code, refused) => {
+  expect(isRefused(new KubeError(code, 'x'))).toBe(refused);
 });

@@ -10,9 +10,11 @@ const controllerOf = (o: KubeObject): OwnerReference | undefined =>
 
 /** Ours are the objects that this very EtcdCluster controls; a name alone proves nothing. */
 export function foreignness(o: KubeObject, cluster: EtcdCluster): Foreign {
+  const { name, uid } = cluster.metadata;
+  if (controllerOf(o)?.uid === uid) return undefined;
+  // What only names this very cluster as an owner goes with it, and so never while it is waited for.
   const owners = o.metadata.ownerReferences ?? [];
-  if (controllerOf(o)?.uid === cluster.metadata.uid) return undefined;
-  const predecessor = owners.some((r) => r.kind === 'EtcdCluster' && r.name === cluster.metadata.name);
+  const predecessor = owners.some((r) => r.kind === 'EtcdCluster' && r.name === name && r.uid !== uid);
   return predecessor ? 'predecessor' : 'stranger';
 }
 

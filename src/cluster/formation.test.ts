@@ -59,6 +59,11 @@ describe('an edit', () => {
       { pods: { labels: { a: '1' } } },
       'spec.pods.labels ({"a":"1000m"} → {"a":"1"})',
     ],
+    [
+      { pods: { labels: { a: '1h' } } },
+      { pods: { labels: { a: '60m' } } },
+      'spec.pods.labels ({"a":"1h"} → {"a":"60m"})',
+    ],
     [{}, { pods: { nodeSelector: { disk: 'ssd' } } }, 'spec.pods.nodeSelector (unset → {"disk":"ssd"})'],
     [{}, { replicas: 5 }, 'spec.replicas (3 → 5)'],
   ])('%j → %j is told', (from, to, text) => {

@@ -5,7 +5,7 @@ import { ANNOTATIONS } from '../api/names.ts';
 import type { PersistentVolumeClaim } from '../runtime/resources.ts';
 import { cluster, identity, spec } from './fixtures.ts';
 import { edits, encodeOptions, type Formation, formationOf } from './formation.ts';
-import { decodeIdentity, drawIdentity, encodeIdentity, recoverIdentity } from './identity.ts';
+import { decodeIdentity, drawIdentity, encodeIdentity, fingerprint, recoverIdentity } from './identity.ts';
 import { renderClaims } from './render/statefulset.ts';
 
 const wanted = formationOf(spec);
@@ -60,6 +60,12 @@ describe('recoverIdentity', () => {
     );
   });
 
+  it.each([ANNOTATIONS.genesis, ANNOTATIONS.incarnation])('knows nothing of a claim without %s', (key) => {
+    const bare = claim(0, 'a');
+    delete bare.metadata.annotations?.[key];
+    expect(recover(bare).kind).toBe('none');
+  });
+
   it('knows nothing of a claim of another attempt', () => {
     const [, second] = identityOf(claim(0, 'a'), claim(1, 'b', false), claim(2, 'a')).members;
     expect(second?.incarnation).not.toBe('00000001');
@@ -90,22 +96,23 @@ describe('recoverIdentity', () => {
   it('believes the one claim that still tells the options, and none that tells nonsense', () => {
     const formation = { ...wanted, etcd: { ...wanted.etcd, snapshotCount: 5000 } };
     const text = encodeOptions(formation);
+    const other = text.replace('5000', '7000');
     for (const nonsense of [
       '',
       '{',
       '7',
       'null',
       '{}',
-      text.replace('256Mi', 'much'),
-      text.replace('5000', '"5000"'),
+      other.replace('256Mi', 'much'),
+      other.replace('"256Mi"', '256'),
+      other.replace(',"quota":"256Mi"', ''),
+      other.replace('7000', '"7000"'),
     ]) {
+      expect(nonsense).not.toBe(other);
       const told = changed(claim(1, 'a'), { [ANNOTATIONS.formation]: text });
       const found = adopted([changed(claim(0, 'a'), { [ANNOTATIONS.formation]: nonsense }), told], wanted);
-      expect([nonsense, found.identity.formation.etcd.snapshotCount, found.assumed]).toEqual([
-        nonsense,
-        5000,
-        undefined,
-      ]);
+      const { etcd, quota } = found.identity.formation;
+      expect([nonsense, etcd.snapshotCount, quota, found.assumed]).toEqual([nonsense, 5000, '256Mi', undefined]);
     }
   });
 
@@ -119,6 +126,34 @@ describe('recoverIdentity', () => {
   ])('never opens the data of 3.5.33 with the digest of another version: %s is asked for', (version, kept) => {
     const { formation } = adopted([claim(0, 'a')], { ...wanted, version, image: { ...wanted.image, digest } }).identity;
     expect([formation.version, formation.image.digest]).toEqual(['3.5.33', kept]);
+  });
+
+  it('believes the one claim that still tells the version, and the spec where none does', () => {
+    const [silent, telling] = [claim(0, 'a'), claim(1, 'a')];
+    delete silent.metadata.annotations?.[ANNOTATIONS.version];
+    expect(identityOf(silent, telling).formation.version).toBe('3.5.33');
+    expect(identityOf(silent).formation.version).toBe('3.6.16');
+  });
+
+  it.each([
+    ['is told where another one is asked for', 'fast', 'slow', 'slow'],
+    ['is nothing to tell where it was left to Kubernetes', undefined, 'slow', undefined],
+    ['of a claim that has none is none', 'fast', undefined, undefined],
+  ])('the class of the storage that is there %s', (_sentence, asked, there, recorded) => {
+    const c = claim(0, 'a');
+    const held = { ...c, spec: { ...c.spec, accessModes: ['ReadWriteOncePod'], storageClassName: there } };
+    const storage = { ...wanted.storage, storageClassName: asked } as Formation['storage'];
+    const found = adopted([held], { ...wanted, storage }).identity.formation.storage;
+    expect(found).toEqual({
+      size: '1Gi',
+      accessMode: 'ReadWriteOncePod',
+      ...(recorded === undefined ? {} : { storageClassName: recorded }),
+    });
+  });
+
+  it('takes what a claim does not say of its storage from the spec', () => {
+    const bare = { ...claim(0, 'a'), spec: {} };
+    expect(identityOf(bare).formation.storage).toEqual(wanted.storage);
   });
 
   it('takes number, version and storage from the claims, not from the new spec', () => {
@@ -180,7 +215,7 @@ describe('recoverIdentity', () => {
   });
 
   it('never mixes the data of two clusters', () => {
-    const found = recover(claim(0, 'a'), claim(1, 'b'));
+    const found = recover(claim(1, 'b'), claim(0, 'a'));
     expect(found).toMatchObject({ kind: 'refused' });
     expect(found.kind === 'refused' && found.message).toContain('data-orders-0 (a), data-orders-1 (b)');
   });
@@ -201,6 +236,39 @@ describe('the record', () => {
     const { formation } = decodeIdentity(config(encodeIdentity(old)));
     expect(formation.etcd.snapshotCount).toBe(10_000);
     expect(edits(spec, formation)).toEqual([]);
+  });
+
+  const [first, ...others] = drawn.members;
+  it.each<[string, object]>([
+    ['a genesis that would name another directory', { ...drawn, genesis: '../../../../etc' }],
+    ['no genesis', { ...drawn, genesis: undefined }],
+    ['a phase that nobody knows', { ...drawn, phase: 'Open' }],
+    ['no phase', { ...drawn, phase: undefined }],
+    ['no members', { ...drawn, members: [] }],
+    ['members that are no list', { ...drawn, members: {} }],
+    ['a member without a name', { ...drawn, members: [{ ...first, name: undefined }, ...others] }],
+    ['a member whose incarnation is a path', { ...drawn, members: [{ ...first, incarnation: '..' }, ...others] }],
+    [
+      'a member that does not say whether it is sealed',
+      { ...drawn, members: [{ ...first, sealed: 'yes' }, ...others] },
+    ],
+    ['no formation', { ...drawn, formation: undefined }],
+  ])('is not believed with %s, whatever its checksum', (_what, record) => {
+    const data = encodeIdentity(record as typeof drawn);
+    expect(() => decodeIdentity(config(data))).toThrow(/orders-config was edited/);
+  });
+
+  it('is not believed when it is no JSON, whatever its checksum', () => {
+    const text = '{';
+    expect(() => decodeIdentity(config({ 'identity.json': text, checksum: fingerprint(text) }))).toThrow(/was edited/);
+  });
+
+  it('draws tokens that no other cluster has', () => {
+    expect(drawn.genesis).toMatch(/^[0-9a-f]{16}$/);
+    expect(drawn.members.map((m) => m.incarnation)).toEqual(
+      [0, 1, 2].map(() => expect.stringMatching(/^[0-9a-f]{8}$/) as string),
+    );
+    expect(drawIdentity('orders', wanted).genesis).not.toBe(drawn.genesis);
   });
 
   it('is not believed when somebody changed, emptied or removed it', () => {

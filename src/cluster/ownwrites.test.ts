@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cache as our own writes make it: never older than what we know.
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../api/cluster.ts';
 import { LABELS } from '../api/names.ts';
+import { etcdClusters } from '../api/resources.ts';
 import { type Service, services } from '../runtime/resources.ts';
 import { OwnWrites } from './ownwrites.ts';
 
@@ -64,6 +66,18 @@ describe('own writes', () => {
     expect(seen(undefined), 'of another object').toEqual(service('c', '5'));
   });
 
+  it('answered late count again once nobody remembers their end', () => {
+    own.shown(services, { before: written, after: undefined });
+    now = 7_000;
+    own.shown(services, { before: service('b', '8'), after: undefined });
+    own.note(services, written);
+    expect(seen(undefined), 'while it is remembered').toBeUndefined();
+    now = 7_001;
+    own.shown(services, { before: service('c', '9'), after: undefined });
+    own.note(services, written);
+    expect(seen(undefined)).toBe(written);
+  });
+
   it('that the watch does not show tell when it will be believed', () => {
     expect(own.dueInMs('shop', 'orders')).toBe(Number.POSITIVE_INFINITY);
     own.note(services, written);
@@ -88,10 +102,29 @@ describe('own writes', () => {
     expect(seen(service('b', '6')), 'another object of the name').toEqual(service('b', '6'));
   });
 
-  it('of a cluster that is gone are forgotten', () => {
+  it('stand before an earlier object of the name, for as long as they are trusted', () => {
     own.note(services, written);
+    expect(seen(service('b', '6'))).toBe(written);
+    now = 7_000;
+    expect(seen(service('b', '6'))).toBe(written);
+    now = 7_001;
+    expect(seen(service('b', '6'))).toEqual(service('b', '6'));
+  });
+
+  it('of a cluster that is gone are forgotten, and those of its namesake elsewhere are not', () => {
+    own.note(services, written);
+    own.forgetCluster('farm', 'orders');
+    expect(seen(undefined)).toBe(written);
     own.forgetCluster('shop', 'orders');
     expect(seen(undefined)).toBeUndefined();
+  });
+
+  it('are forgotten with the cluster itself, which carries no label of ours', () => {
+    const object = { metadata: { namespace: 'shop', name: 'orders', uid: 'u', resourceVersion: '3' } } as EtcdCluster;
+    own.note(etcdClusters, object);
+    expect(own.newest(etcdClusters, object.metadata, undefined)).toBe(object);
+    own.forgetCluster('shop', 'orders');
+    expect(own.newest(etcdClusters, object.metadata, undefined)).toBeUndefined();
   });
 
   it('of a cluster that goes on are kept when one goes that is named as its object', () => {
@@ -100,13 +133,20 @@ describe('own writes', () => {
     expect(seen(undefined)).toBeDefined();
   });
 
+  it('end with the deletion of their object', () => {
+    own.note(services, written);
+    own.noteGone(services, written);
+    expect(seen(undefined)).toBeUndefined();
+  });
+
   it('hide what they deleted, and never its successor', () => {
     own.noteGone(services, first);
+    now = 7_000;
     expect(seen(first)).toBeUndefined();
     expect(own.current(services, [first])).toEqual([]);
     const successor = service('b', '6');
     expect(seen(successor)).toBe(successor);
-    now = 10_001;
+    now = 7_001;
     expect(seen(first)).toBe(first);
   });
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { broken, cluster, down, expected, members, observed, outcome, type Row, spec, stray } from './fixtures.ts';
-import { plan } from './plan.ts';
+import { objectStep, plan } from './plan.ts';
 
 /** No read has succeeded for a minute, and nobody answers. */
 const lost = {
@@ -83,6 +83,22 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'a quorum that is away for a moment is told after what somebody has to see to',
+    seen: observed({
+      members: lost.members,
+      quorum: lost.quorum,
+      secrets: [stray('orders-client-app')],
+    }),
+    finding: 'NameConflict',
+    kind: 'blocked',
+  },
+  {
+    sentence: 'paused with something to do, what comes by itself is told after the pause',
+    seen: observed({ members: members(down(1)), secrets: [broken], spec: paused }),
+    finding: 'Paused',
+    kind: 'paused',
+  },
+  {
     sentence: 'a spec that cannot be meant is told, and what is missing is put back all the same',
     seen: observed({ secrets: [broken], specFailure: { ok: false, field: 'spec.version', message: 'is too old' } }),
     action: 'WriteSecrets',
@@ -94,6 +110,11 @@ const rows: Row[] = [
 describe('plan', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+
+  it('has something to do with objects alone, and nothing while it is paused', () => {
+    expect(objectStep(observed({ secrets: [broken] }))).toMatchObject({ action: 'WriteSecrets' });
+    expect(objectStep(observed({ secrets: [broken], spec: paused }))).toBeUndefined();
   });
 
   it('goes on past a foreign client Secret, and tells of it beside what it does and what is down', () => {

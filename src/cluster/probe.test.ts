@@ -5,7 +5,7 @@ import type { EtcdCluster } from '../api/cluster.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import { ClientPool } from '../etcd/pool.ts';
 import type { MemberStatus } from '../etcd/types.ts';
-import type { Secret } from '../runtime/resources.ts';
+import type { Pod, Secret } from '../runtime/resources.ts';
 import type { Identity } from './identity.ts';
 import type { SecretState } from './observed.ts';
 import { firstAnswer, likeliest, observeEtcd } from './probe.ts';
@@ -70,6 +70,57 @@ describe('the quorum', () => {
   });
   it('when all fail, says what the first one said', async () => {
     await expect(firstAnswer([fails('a'), fails('b'), fails('c')], 5)).rejects.toThrow('a');
+  });
+});
+
+/** Fails as soon as anybody is asked. */
+const nobody = {
+  get: () => {
+    throw new Error('was asked');
+  },
+} as unknown as ClientPool;
+const text64 = Buffer.from('x').toString('base64');
+const whole = { 'ca.crt': text64, 'tls.crt': text64, 'tls.key': text64 };
+
+describe('a member that cannot be asked', () => {
+  const silent = { started: false, status: undefined };
+  const seenOf = (pod: Pod | undefined, data = whole) => {
+    const given = { ...subject(data), pods: pod === undefined ? [] : [pod] };
+    return observeEtcd(nobody, given, new AbortController().signal);
+  };
+  const pod: Pod = { metadata: { name: 'orders-0', namespace: 'shop' }, status: { podIP: '127.0.0.1' } };
+  it.each<[string, Pod | undefined]>([
+    ['for want of a pod', undefined],
+    ['while the pods are those of others', { ...pod, metadata: { ...pod.metadata, name: 'orders-1' } }],
+    ['for want of an address', { ...pod, status: {} }],
+    ['because its pod is about to go', { ...pod, metadata: { ...pod.metadata, deletionTimestamp: 'now' } }],
+  ])('%s is not, and nobody says why', async (_sentence, given) => {
+    const { members, quorum } = await seenOf(given);
+    expect(members).toMatchObject([{ ...silent, error: undefined }]);
+    expect(quorum.read).toBe(false);
+  });
+
+  it.each(['ca.crt', 'tls.crt', 'tls.key'] as const)(
+    'for want of %s of our own is not, and that is said',
+    async (key) => {
+      const { [key]: _, ...rest } = whole;
+      const given = { ...subject(rest), secrets: subject(rest).secrets.map((s) => ({ ...s, notAfter: undefined })) };
+      const { members } = await observeEtcd(nobody, given, new AbortController().signal);
+      expect(members).toMatchObject([{ ...silent, error: expect.stringContaining('holds no certificate') as string }]);
+    },
+  );
+
+  it.each<[string, object, object]>([
+    ['that is sealed', { sealed: true }, {}],
+    ['whose container has passed its startup probe', { sealed: false }, { containerStatuses: [{ started: true }] }],
+  ])('%s counts as started before all are sealed, without being asked', async (_sentence, record, status) => {
+    const given = subject(whole);
+    const second = { name: 'orders-1', incarnation: '00000001', sealed: false };
+    const first = { name: 'orders-0', incarnation: '00000000', ...record };
+    const identity = { phase: 'Forming', members: [first, second] } as unknown as Identity;
+    const pods = [{ ...pod, status: { ...pod.status, ...status } }] as Pod[];
+    const { members } = await observeEtcd(nobody, { ...given, identity, pods }, new AbortController().signal);
+    expect(members.map((m) => m.started)).toEqual([true, false]);
   });
 });
 

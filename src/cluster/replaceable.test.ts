@@ -35,7 +35,7 @@ describe('a claim of a formation that never finished', () => {
     ['of an earlier attempt', bound(earlier, '09:30'), 'goes'],
     ['of an earlier attempt in the same second as the EtcdCluster', bound(earlier, '09:00'), 'goes'],
     ['of an earlier attempt, of another size', bound(sized(earlier, '300Mi'), '09:30'), 'goes'],
-    ['of a member that is asked for no longer', named(bound(earlier, '09:30'), 'data-orders-4'), 'goes'],
+    ['of a member that is asked for no longer', named(bound(earlier, '09:30'), 'data-orders-3'), 'goes'],
     ['older than the EtcdCluster, with the storage that it asks for', bound(earlier, '08:59'), 'stays'],
     ['older than the EtcdCluster, of another size', bound(sized(earlier, '300Mi'), '08:59'), 'is told'],
     ['of another access mode', bound(claimOf('feed', false), '08:59'), 'is told'],
@@ -43,7 +43,8 @@ describe('a claim of a formation that never finished', () => {
     ['made by the StatefulSet controller', bound(unmarked(own), '09:30'), 'stays'],
     ['made by the StatefulSet controller, of another size', bound(unmarked(sized(own, '2Gi')), '09:30'), 'is told'],
     ['the same without a volume', unmarked(sized(own, '2Gi')), 'goes'],
-    ['the same of a member that is asked for no longer', named(unmarked(own), 'data-orders-4'), 'goes'],
+    ['the same of a member that is asked for no longer', named(unmarked(own), 'data-orders-3'), 'goes'],
+    ['the same with a volume', named(bound(unmarked(own), '09:30'), 'data-orders-3'), 'stays'],
     ['of another name', named(earlier, 'data-orders-0-clone'), 'stays'],
     ['of a formed cluster', bound(unformed(earlier, 'true'), '09:30'), 'stays'],
     ['of a formed cluster, without a volume', unformed(sized(own, '2Gi'), 'true'), 'stays'],
@@ -52,5 +53,6 @@ describe('a claim of a formation that never finished', () => {
     const goes = isReplaceable(claim, cluster, unsealed);
     expect(goes ? 'goes' : told ? 'is told' : 'stays').toBe(fate);
     expect(isReplaceable(claim, cluster, identity), 'once the cluster is formed').toBe(false);
+    expect(misfit(claim, cluster, identity), 'once the cluster is formed').toBeUndefined();
   });
 });

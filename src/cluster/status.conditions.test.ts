@@ -139,6 +139,54 @@ const rows: Row[] = [
     },
   ],
   [
+    'a cluster without backups says nothing of them, also while its spec cannot be meant',
+    { ...saying('Available', 'True', 'QuorumServes'), specFailure },
+    [{ kind: 'blocked', reason: 'InvalidSpec', message: 'spec.x' }],
+    { BackupHealthy: undefined },
+  ],
+  [
+    'a cluster that has no backups any more says nothing of them',
+    saying('BackupHealthy', 'True', 'LastBackupSucceeded'),
+    [],
+    { BackupHealthy: undefined },
+  ],
+  [
+    'a cluster that cannot be asked for want of our own certificate may serve or not',
+    { ...away, secrets: [issued('orders-tls-operator', { secret: undefined, problem: 'missing' })] },
+    [{ kind: 'blocked', reason: 'CannotVerify', message: 'blind' }],
+    { Available: 'Unknown CannotVerify', MembersHealthy: 'Unknown CannotVerify' },
+  ],
+  [
+    'one that answers all the same serves',
+    { secrets: [issued('orders-tls-operator', { secret: undefined, problem: 'missing' })] },
+    [],
+    { Available: 'True QuorumServes', MembersHealthy: 'True AllServe' },
+  ],
+  [
+    'what else is blocked is no lost quorum, and an authority is told where it is not the worst',
+    {},
+    [
+      { kind: 'blocked', reason: 'ClaimLost', message: 'gone' },
+      { kind: 'blocked', reason: 'AuthorityLost', message: 'gone' },
+      { kind: 'blocked', reason: 'UnsupportedChange', message: 'spec.replicas' },
+    ],
+    {
+      Ready: 'False ClaimLost',
+      QuorumLost: undefined,
+      TLSReady: 'False AuthorityLost',
+      UpdatePending: 'True UnsupportedChange',
+    },
+  ],
+  [
+    'a Secret that is no client’s keeps nobody from being served',
+    {
+      ...saying('Available', 'False', 'Bootstrapping'),
+      secrets: [issued('orders-tls-peer', { secret: undefined }), issued('orders-client-app', {}, 'app')],
+    },
+    [],
+    { Available: 'True QuorumServes' },
+  ],
+  [
     'a cluster that is not formed is not available, whatever its members say',
     { identity: { ...identity, phase: 'Forming' } },
     [{ kind: 'progress', reason: 'Sealing', message: 'waiting' }],
@@ -168,6 +216,14 @@ describe('conditions', () => {
     const status = deriveStatus(observed(over), findings, undefined);
     expect(Object.fromEntries(Object.keys(want).map((type) => [type, saidOf(status, type)]))).toEqual(want);
     expect(conditionsProblem({ ...cluster, status })).toBeUndefined();
+  });
+
+  it('what backups have to say is said of them, whatever else there is', () => {
+    const healthy = { status: 'False', reason: 'BackupOverdue', message: 'late' } as const;
+    const over = { ...saying('BackupHealthy', 'True', 'LastBackupSucceeded'), specFailure };
+    const status = deriveStatus(observed(over), [], { status: { lastSuccessfulBackup: 'b' }, healthy });
+    expect(saidOf(status, 'BackupHealthy')).toBe('False BackupOverdue');
+    expect(status.backup).toEqual({ lastSuccessfulBackup: 'b' });
   });
 
   it('what is down is named with its reason, and what is wrong with a certificate too', () => {

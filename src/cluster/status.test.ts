@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables for the status: what is seen of a cluster, and which figures its status gives.
 import { describe, expect, it } from 'vitest';
+import { secrets, services } from '../runtime/resources.ts';
 import type { Observed } from './observed.ts';
 import { deriveStatus } from './status.ts';
 import {
@@ -90,6 +91,47 @@ const fields: [string, Partial<Observed>, object][] = [
     { members: [serving(0), serving(1, { dbSize: 90 * MIB })] },
     { dbSize: '90Mi' },
   ],
+  [
+    'a member that complains is not healthy',
+    { ...before({ members: [known({ healthySince: earlier })] }), members: [serving(0, { errors: ['no leader'] })] },
+    { readyReplicas: 0, members: [{ name: 'orders-0', role: 'Follower', healthy: false }] },
+  ],
+  ['a size that moved by a tenth is not news either', { ...before({ dbSize: '44Mi' }) }, { dbSize: '44Mi' }],
+  ['one that moved by more is', { ...before({ dbSize: '45Mi' }) }, { dbSize: '40Mi' }],
+  [
+    'nor is a single MiB',
+    { members: [serving(0, { dbSize: 4 * MIB })], ...before({ dbSize: '3Mi' }) },
+    { dbSize: '3Mi' },
+  ],
+  ['a size that nobody can read is written anew', { ...before({ dbSize: 'large' }) }, { dbSize: '40Mi' }],
+  ['an empty database has a size', { members: [serving(0, { dbSize: 1 })] }, { dbSize: '1Mi' }],
+  ['a size that nobody tells stays', { ...before({ dbSize: '3Mi' }), members: [silent(0)] }, { dbSize: '3Mi' }],
+  [
+    'a client Secret that is not there yet is not named, and one that is still to go is',
+    {
+      secrets: [issued('orders-client-app', { secret: undefined }, 'app')],
+      obsolete: [
+        { resource: secrets, name: 'orders-client-old' },
+        { resource: services, name: 'orders-9' },
+      ],
+    },
+    { clientSecrets: ['orders-client-old'] },
+  ],
+  [
+    'those that were named stay so until the cluster is formed',
+    {
+      ...before({ clientSecrets: ['orders-client-old'] }),
+      secrets: [],
+      identity: { ...identity, phase: 'Forming' },
+    },
+    { clientSecrets: ['orders-client-old'] },
+  ],
+  ['and no longer', { ...before({ clientSecrets: ['orders-client-old'] }), secrets: [] }, { clientSecrets: [] }],
+  [
+    'a cluster that nobody has looked at yet has the members that its spec asks for',
+    { identity: undefined, known: undefined, members: [], secrets: [] },
+    { replicas: 3, readyReplicas: 0, membersSummary: '0/3', endpoints: [], version: undefined },
+  ],
   ['a learner is called one', { members: [serving(0, { isLearner: true })] }, { members: [{ role: 'Learner' }] }],
   [
     'without a leader none is named',
@@ -145,12 +187,14 @@ describe('status', () => {
 
   it('a cluster that is not formed yet has no genesis to rely on', () => {
     const status = deriveStatus(observed({ identity: { ...identity, phase: 'Forming' } }), [], undefined);
-    expect([status.genesis, status.clusterId]).toEqual([undefined, undefined]);
+    expect([status.genesis, status.clusterId, status.storage]).toEqual([undefined, undefined, undefined]);
   });
 
-  it('a silent member says nothing of its health, not even an old time', () => {
-    const over = { ...before({ members: [known({ healthySince: earlier })] }), members: [silent(0)] };
-    expect(deriveStatus(observed(over), [], undefined).members?.[0]).not.toHaveProperty('healthySince');
+  it('a member that is silent or complains says nothing of its health, not even an old time', () => {
+    for (const member of [silent(0), serving(0, { errors: ['no leader'] })]) {
+      const over = { ...before({ members: [known({ healthySince: earlier })] }), members: [member] };
+      expect(deriveStatus(observed(over), [], undefined).members?.[0]).not.toHaveProperty('healthySince');
+    }
   });
 
   it('names the genesis of a formed cluster for as long as the cluster exists, record or not', () => {

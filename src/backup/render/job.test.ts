@@ -94,8 +94,19 @@ describe('the Job of a backup', () => {
   });
   it('is named by backup, UID and attempt', () => {
     expect(job.metadata.name).toBe('orders-now-0f9e8d7c-1');
-    const long = jobName({ name: `a.${'b'.repeat(250)}`, uid: '0f9e8d7c-1111' }, 12);
+  });
+  it.each([1, 12, 100, 99_999])('tells its attempt by its name, and its pod too: %d', (attempt) => {
+    const long = jobName({ name: `a.${'b'.repeat(250)}`, uid: '0f9e8d7c-1111' }, attempt);
     expect(long.length).toBeLessThanOrEqual(63);
-    expect(attemptOf(long)).toBe(12);
+    expect(attemptOf(long)).toBe(attempt);
+    const text = render(attempt).spec?.template.metadata?.annotations?.[BACKUP_ANNOTATIONS.job] ?? '';
+    expect(jobConfigSchema.parse(JSON.parse(text)).attempt).toBe(attempt);
+  });
+  it('runs where the members may, with the Secrets that their image needs', () => {
+    const tolerations = [{ key: 'etcd', operator: 'Exists' }];
+    const placed = render(1, { pods: { nodeSelector: { disk: 'ssd' }, tolerations } }).spec?.template.spec;
+    expect(placed).toMatchObject({ nodeSelector: { disk: 'ssd' }, tolerations });
+    expect(pod).not.toHaveProperty('nodeSelector');
+    expect(pod).not.toHaveProperty('tolerations');
   });
 });

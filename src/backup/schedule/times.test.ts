@@ -3,7 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import { cluster, scheduled } from '../fixtures.ts';
 import { scheduledName } from '../marks.ts';
-import { KEEP_COMPLETED, KEEP_FAILED, outdated } from './history.ts';
 import { ScheduleMemory } from './memory.ts';
 import { type Schedule, scheduleState } from './times.ts';
 import { viewSchedules } from './view.ts';
@@ -20,6 +19,18 @@ describe('a schedule', () => {
       hourly,
       { now: '2026-11-23T11:00:00.020Z', promised: '2026-11-23T11:00:00Z' },
       { due: at('2026-11-23T11:00:00Z'), next: at('2026-11-23T11:00:00Z') },
+    ],
+    [
+      'is due at that very moment',
+      hourly,
+      { now: '2026-11-23T11:00:00Z', promised: '2026-11-23T11:00:00Z' },
+      { due: at('2026-11-23T11:00:00Z'), next: at('2026-11-23T11:00:00Z') },
+    ],
+    [
+      'makes up for no run that is still to come',
+      { ...hourly, schedule: '*/10 * * * *' },
+      { now: '2026-11-23T11:39:59.990Z', promised: '2026-11-23T11:30:00Z' },
+      { due: at('2026-11-23T11:30:00Z'), next: at('2026-11-23T11:30:00Z') },
     ],
     [
       'is not due before it',
@@ -48,7 +59,7 @@ describe('a schedule', () => {
     [
       'makes up for a run that is less late',
       { ...hourly, schedule: '0 2 * * *' },
-      { now: '2026-11-23T02:59:00Z', promised: '2026-11-23T02:00:00Z' },
+      { now: '2026-11-23T03:00:00Z', promised: '2026-11-23T02:00:00Z' },
       { due: at('2026-11-23T02:00:00Z') },
     ],
     [
@@ -239,8 +250,40 @@ describe('the schedules of a cluster', () => {
     const memory = new ScheduleMemory();
     memory.set(subject.metadata.uid as string, 'hourly', at('2026-11-23T11:00:00Z'));
     expect(view([], memory)?.state.due).toBeUndefined();
-    memory.keepOnly(new Set());
+    memory.keepOnly(new Set([subject.metadata.uid as string]));
+    expect(view([], memory)?.state.due, 'while its cluster lives').toBeUndefined();
+    memory.keepOnly(new Set(['another']));
     expect(view([], memory)?.state.due).toBeDefined();
+  });
+  it('go by the newest of their runs, whichever was made first, and by none of another schedule', () => {
+    const [old, latest] = [
+      scheduled('a', '2026-11-23T09:00:00Z', 'True'),
+      scheduled('b', '2026-11-23T10:00:00Z', 'True'),
+    ];
+    for (const runs of [
+      [old, latest],
+      [latest, old],
+    ])
+      expect(view(runs)?.last).toEqual(at('2026-11-23T10:00:00Z'));
+    const other = scheduled('c', '2026-11-23T11:00:00Z', 'True');
+    expect(view([{ ...other, spec: { ...other.spec, schedule: 'daily' } }])).toMatchObject({
+      last: undefined,
+      state: { due: at('2026-11-23T11:00:00Z') },
+    });
+  });
+  it('have outlived their time when the next one is due, by the time they were due themselves', () => {
+    const late = (annotations: object, created: string) => {
+      const run = scheduled('b', '2026-11-23T10:00:00Z', 'False');
+      delete run.status?.completionTime;
+      return view([{ ...run, metadata: { ...run.metadata, annotations, creationTimestamp: created } } as typeof run])
+        ?.outlived;
+    };
+    const due = { 'etcd.quorate.dev/scheduled-at': '2026-11-23T10:00:00Z' };
+    expect(late(due, '2026-11-23T11:00:00Z')).toMatch(
+      /^b of the schedule hourly is not finished, .* 2026-11-23T11:00:00Z/,
+    );
+    expect(late({}, '2026-11-23T10:00:00Z')).toMatch(/^b of the schedule hourly/);
+    expect(late({}, '2026-11-23T11:00:00Z')).toBeUndefined();
   });
   it('pay no heed to a run from the future', () => {
     expect(view([scheduled('b', '2030-01-01T00:00:00Z', 'True')])?.state.due).toBeDefined();
@@ -249,25 +292,5 @@ describe('the schedules of a cluster', () => {
     const running = scheduled('b', '2026-11-23T10:00:00Z', 'False');
     delete running.status?.completionTime;
     expect(view([running])?.running).toBe('b');
-  });
-});
-
-const runs = (n: number, ready: 'True' | 'False') =>
-  Array.from({ length: n }, (_, i) =>
-    scheduled(`${ready}-${String(i).padStart(2, '0')}`, `2026-11-${String(i + 1).padStart(2, '0')}T00:00:00Z`, ready),
-  );
-
-describe('the history of a schedule', () => {
-  it('keeps the newest of each kind', () => {
-    const old = outdated([...runs(KEEP_COMPLETED + 2, 'True'), ...runs(KEEP_FAILED + 1, 'False')]);
-    expect(old.map((b) => b.metadata.name).toSorted()).toEqual(['False-00', 'True-00', 'True-01']);
-  });
-  it('leaves alone what a person made, and what is not finished', () => {
-    const many = runs(20, 'True');
-    for (const b of many) delete b.metadata.annotations;
-    expect(outdated(many)).toEqual([]);
-    expect(
-      outdated(runs(20, 'True').map((b) => ({ ...b, status: { observedGeneration: 1, conditions: [] } }))),
-    ).toEqual([]);
   });
 });

@@ -195,4 +195,13 @@ describe('the StatefulSet', () => {
       expect(metadata.annotations).not.toHaveProperty('etcd.quorate.dev/formed');
     }
   });
+
+  it('claims of a formed cluster say so', () => {
+    const formed = renderClaims({ metadata: { name: 'orders' } } as EtcdCluster, { ...identity, phase: 'Formed' });
+    expect(formed.map((c) => c.desired.metadata.annotations?.['etcd.quorate.dev/formed'])).toEqual([
+      'true',
+      'true',
+      'true',
+    ]);
+  });
 });

@@ -6,9 +6,22 @@ import type { Secret } from '../../runtime/resources.ts';
 import { createAuthority, type KeyCertificate } from '../../tls/authority.ts';
 import { generateKey } from '../../tls/keys.ts';
 import { judgeAuthority } from '../certificates.ts';
-import { broken, expected, now, observed, outcome, type Row } from '../fixtures.ts';
-import type { AuthorityState, Observed, SecretState } from '../observed.ts';
+import {
+  broken,
+  expected,
+  cluster as fixture,
+  identity,
+  now,
+  observed,
+  outcome,
+  type Row,
+  spec,
+  unsealed,
+} from '../fixtures.ts';
+import type { AuthorityState, ChildState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, renderAuthoritySecret, type Side } from '../render/certificates.ts';
+import { renderServices } from '../render/services.ts';
+import { renderStatefulSet } from '../render/statefulset.ts';
 import { authorityRule, certificateRule } from './certificates.ts';
 
 const cluster = { metadata: { name: 'orders', namespace: 'shop', uid: 'u1' } } as EtcdCluster;
@@ -54,7 +67,36 @@ describe('an authority that no record names', () => {
       [authority('peer', first), authority('client', second)],
       [leaf('peer', first), leaf('client', second)],
     );
-    expect(authorityRule(o)?.step).toMatchObject({ action: 'RecordIdentity', reason: 'AuthoritiesRecorded' });
+    const [peer, client] = o.authorities.map((a) => a.fingerprint);
+    expect(authorityRule(o)?.step).toMatchObject({
+      action: 'RecordIdentity',
+      reason: 'AuthoritiesRecorded',
+      identity: { authorities: { peer, client } },
+    });
+  });
+
+  it('is judged by any leaf of its side that tells, and by none of somebody else', () => {
+    const [silent, telling] = [leaf('client', undefined), leaf('client', second)];
+    const lost = rebuilt([authority('peer', first), authority('client', undefined)], [silent, telling]);
+    expect(authorityRule(lost)?.finding?.reason).toBe('AuthorityLost');
+    const strange = { ...telling, foreign: 'stranger' as const };
+    const fresh = rebuilt([authority('peer', first), authority('client', undefined)], [silent, strange]);
+    expect(authorityRule(fresh)?.step).toMatchObject({ action: 'IssueAuthorities', sides: ['client'] });
+  });
+
+  it('is minted together with what needs no certificate: the StatefulSet waits, and what is there is left alone', () => {
+    const [services, set] = [renderServices(fixture, spec, identity), renderStatefulSet(fixture, identity)];
+    const children = [...services, set].map((child) => ({ child, live: undefined, foreign: undefined }));
+    const [there, ...others] = children.map((c) => c as ChildState);
+    const { authorities: _, ...forming } = unsealed;
+    const o = {
+      ...rebuilt([authority('peer', undefined), authority('client', undefined)], []),
+      identity: forming,
+      children: [{ ...there, live: there?.child.desired }, ...others] as ChildState[],
+    };
+    const step = authorityRule(o)?.step;
+    const made = step?.action === 'IssueAuthorities' ? step.children.map((c) => c.child.desired.metadata.name) : [];
+    expect(made).toEqual(services.slice(1).map((c) => c.desired.metadata.name));
   });
 
   it.each<[string, () => KeyCertificate | undefined]>([

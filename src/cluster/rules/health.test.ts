@@ -48,7 +48,7 @@ function told(
       conditions: ['Available', 'MembersHealthy'].map((type) => ({ type, status: 'False', lastTransitionTime })),
     },
   } as unknown as EtcdCluster;
-  const quorum = { read, clusterId: undefined, members: undefined, error: undefined };
+  const quorum = { read, clusterId: undefined, members: undefined, error: 'timeout' };
   const seen = { now, cluster, members, pods: [], claims: [], quorum, secrets: [operatorTls(own)] };
   return healthRule({ ...seen, known: { phase: 'Formed' } } as unknown as Observed)?.finding;
 }
@@ -71,6 +71,34 @@ describe('a cluster that does not answer', () => {
     expect(finding).toMatchObject({ kind: 'blocked', reason: 'CannotVerify' });
     expect(finding?.message).toMatch(says);
     expect(finding?.message).toContain('orders-ca-client');
+  });
+
+  it.each([
+    [
+      'for half a minute is taken for a restart',
+      '2026-11-23T09:59:30Z',
+      'progress',
+      /^no linearizable read succeeds; /,
+    ],
+    ['for longer is a matter for somebody', '2026-11-23T09:59:29Z', 'blocked', /nothing is changed by itself/],
+  ])('%s', (_sentence, since, kind, says) => {
+    expect(told(nobody, false, {}, since)).toMatchObject({
+      kind,
+      reason: 'QuorumLost',
+      message: expect.stringMatching(says) as string,
+    });
+  });
+
+  it('because a member has lost its data is a matter for somebody at once', () => {
+    const emptied = silent(0, { lastState: { terminated: { message: EMPTY } } });
+    expect(told([emptied, silent(1), serving(2)], false, {}, '2026-11-23T09:59:59Z')).toMatchObject({
+      kind: 'blocked',
+      reason: 'QuorumLost',
+    });
+  });
+
+  it('though each of its members does is told with what the one that was asked said', () => {
+    expect(told(all([]), false)?.message).toMatch(/^no linearizable read succeeds \(asked of one member: timeout\)/);
   });
 
   it('what was answered counts more than what the certificate looks like', () => {
@@ -115,6 +143,7 @@ describe('a member that does not answer', () => {
 });
 
 describe('why a member is down', () => {
+  const leaving: Pod = { metadata: { name: 'orders-0', deletionTimestamp: '2026-11-23T09:59:00Z' } };
   const lost = { terminated: { message: EMPTY } };
   it.each<[string, object, RegExp]>([
     ['it says itself that its data is gone', { lastState: lost, state: { waiting: {} } }, /data directory is empty/],
@@ -127,5 +156,14 @@ describe('why a member is down', () => {
     ],
   ])('%s', (_sentence, container, says) => {
     expect(whyDown(silent(0, container))).toMatch(says);
+  });
+
+  it.each<[string, MemberView, RegExp]>([
+    ['it has no pod', { ...silent(0), pod: undefined }, /^its pod is missing$/],
+    ['its pod is on its way out', { ...silent(0), pod: leaving }, /^its pod is being replaced$/],
+    ['it answers, and complains', serving(0, ['etcdserver: no leader']), /^it reports etcdserver: no leader$/],
+    ['nobody knows', { ...silent(0), error: undefined }, /^it does not answer$/],
+  ])('%s', (_sentence, member, says) => {
+    expect(whyDown(member)).toMatch(says);
   });
 });

@@ -18,7 +18,9 @@ import {
   spec,
   unsealed,
 } from '../fixtures.ts';
+import type { Identity } from '../identity.ts';
 import type { MemberView } from '../observed.ts';
+import { plan } from '../plan.ts';
 
 const EMPTY = '{"msg":"discovery failed","error":"cannot fetch cluster info from peer urls: x"}';
 
@@ -27,6 +29,9 @@ function exited(message: string, reason = 'CrashLoopBackOff', genesis = identity
   const containerStatuses = [{ state: { waiting: { reason } }, lastState: { terminated: { message } } }];
   return { ...down(1), pod: { ...pod(1, genesis), status: { podIP: '198.18.64.1', containerStatuses } } as never };
 }
+
+/** Its status names the genesis of what was formed. */
+const named = (genesis: string) => ({ ...cluster, status: { genesis } }) as EtcdCluster;
 
 const rows: Row[] = [
   {
@@ -50,11 +55,34 @@ const rows: Row[] = [
     seen: observed({
       identity: undefined,
       config: undefined,
-      cluster: { ...cluster, status: { genesis: 'ffffffffffffffff' } } as EtcdCluster,
+      cluster: named('ffffffffffffffff'),
       recovered: { kind: 'identity', from: 'claims', identity },
     }),
     finding: 'IdentityLost',
     kind: 'blocked',
+  },
+  {
+    sentence: 'those that status names are',
+    seen: observed({
+      identity: undefined,
+      config: undefined,
+      cluster: named(identity.genesis),
+      recovered: { kind: 'identity', from: 'claims', identity },
+    }),
+    action: 'RecordIdentity',
+    reason: 'DataAdopted',
+  },
+  {
+    sentence: 'a record that somebody edited or deleted is put back from memory',
+    seen: observed({ identity: undefined, recovered: { kind: 'identity', from: 'memory', identity } }),
+    action: 'RecordIdentity',
+    reason: 'ChildrenRestored',
+  },
+  {
+    sentence: 'nothing is formed while claims of a formed cluster are being deleted',
+    seen: observed({ identity: undefined, config: undefined, recovered: { kind: 'waiting', message: 'leaving' } }),
+    finding: 'WaitingForDeletion',
+    kind: 'progress',
   },
   {
     sentence: 'claims of two clusters are never mixed',
@@ -67,7 +95,7 @@ const rows: Row[] = [
     seen: observed({
       identity: undefined,
       recovered: { kind: 'none' },
-      cluster: { ...cluster, status: { genesis: 'x' } } as unknown as EtcdCluster,
+      cluster: named('x'),
     }),
     finding: 'IdentityLost',
     kind: 'blocked',
@@ -119,7 +147,23 @@ const rows: Row[] = [
     kind: 'progress',
   },
   {
-    sentence: 'and not for the first exit, after which it is tried again',
+    sentence: 'a claim of another formed cluster keeps no attempt from being formed anew',
+    seen: observed({ identity: allSealed, members: members(exited(EMPTY)), claims: [claimOf('feed', true)] }),
+    action: 'RecordIdentity',
+    reason: 'Bootstrapping',
+  },
+  {
+    sentence: 'nor does one of this attempt that is not marked',
+    seen: observed({
+      identity: allSealed,
+      members: members(exited(EMPTY)),
+      claims: [claimOf(identity.genesis, false)],
+    }),
+    action: 'RecordIdentity',
+    reason: 'Bootstrapping',
+  },
+  {
+    sentence: 'not for the first exit, after which it is tried again',
     seen: observed({ identity: allSealed, members: members(exited(EMPTY, 'ContainerCreating')) }),
     finding: 'Sealing',
     kind: 'progress',
@@ -147,5 +191,36 @@ const rows: Row[] = [
 describe('the identity', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+
+  it('that is drawn anew is another one, of nobody who is sealed, with the authorities that are there', () => {
+    const edited = { ...spec, replicas: 1 };
+    const drawn = (record: Identity) => {
+      const { step } = plan(observed({ identity: record, spec: edited as typeof spec }));
+      return step?.action === 'RecordIdentity' ? step : undefined;
+    };
+    const step = drawn(allSealed);
+    expect(step?.identity).toMatchObject({ phase: 'Forming', authorities: identity.authorities });
+    expect(step?.identity.genesis).not.toBe(identity.genesis);
+    expect(step?.identity.members.map((m) => [m.name, m.sealed])).toEqual([['orders-0', false]]);
+    expect(step?.replaces, 'the record that was read').toBe('7');
+    const { authorities: _, ...unissued } = unsealed;
+    expect(drawn(unissued)?.identity).not.toHaveProperty('authorities');
+  });
+
+  it.each([
+    ['says what no claim told', { assumed: 'spec.image' }, /genesis 00112233aabbccdd\); spec\.image are taken as they/],
+    ['says no more where the claims told all', {}, /genesis 00112233aabbccdd\)$/],
+  ])('that is brought back %s', (_sentence, told, says) => {
+    const recovered = { kind: 'identity', from: 'claims', identity, ...told } as const;
+    expect(plan(observed({ identity: undefined, config: undefined, recovered })).step?.message).toMatch(says);
+  });
+
+  it.each([
+    ['why it is not believed', 'it was edited', /^it was edited, and no claim/],
+    ['that it is gone', undefined, /^the ConfigMap orders-config is gone, and no claim/],
+  ])('that is lost is told with %s', (_sentence, identityProblem, says) => {
+    const seen = observed({ identity: undefined, identityProblem, recovered: { kind: 'none' }, cluster: named('x') });
+    expect(plan(seen).findings[0]?.message).toMatch(says);
   });
 });

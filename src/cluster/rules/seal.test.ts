@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the first start of the members to the proof that none can start empty again.
+// From the first start of the members to the seal after which none can start empty again.
 import { describe, expect, it } from 'vitest';
-import { ANNOTATIONS } from '../../api/names.ts';
 import type { KubeObject } from '../../runtime/json.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import {
-  allSealed,
   broken,
-  claimOf,
   down,
   expected,
   forming,
@@ -18,8 +15,6 @@ import {
   outcome,
   pod,
   type Row,
-  spec,
-  unmarked,
   unsealed,
 } from '../fixtures.ts';
 import type { SecretState } from '../observed.ts';
@@ -43,30 +38,18 @@ const awaiting = (last: Pod) =>
     pods: [...observed({ identity: forming(0, 1) }).pods.slice(0, 2), last],
   });
 
-/** All sealed and none proven; their kubelets were told first and last that many seconds ago. */
-function toldFor(first: number, last: number, error?: string) {
-  const ago = (seconds: number) => now.getTime() - seconds * 1000;
-  const seen = observed({ identity: allSealed });
-  const views = seen.members.map((m) => ({ ...m, provenFile: undefined, status: undefined, error }));
-  const pods = seen.pods.map((p) => {
-    const [hash] = p.metadata.annotations?.[ANNOTATIONS.file]?.split('@') ?? [];
-    const annotations = { ...p.metadata.annotations, [ANNOTATIONS.file]: `${hash}@${ago(first)}@${ago(last)}` };
-    return { ...p, metadata: { ...p.metadata, annotations } };
-  });
-  return { ...seen, members: error === undefined ? seen.members.map((m) => ({ ...m, provenFile: 'x' })) : views, pods };
-}
-
-/** One member answers at the address of another, with the certificate that all share. */
-const impostor = () => {
-  const seen = observed({ identity: allSealed });
-  const [first, second] = seen.members;
-  return { ...seen, members: seen.members.map((m) => (m === second ? { ...m, status: first?.status } : m)) };
-};
-
 /** Made that many seconds ago. */
 const aged = <T extends KubeObject>(o: T, seconds: number): T => {
   const creationTimestamp = new Date(now.getTime() - seconds * 1000).toISOString();
   return { ...o, metadata: { ...o.metadata, creationTimestamp } };
+};
+
+const going = (p: Pod): Pod => ({ ...p, metadata: { ...p.metadata, deletionTimestamp: '2026-11-23T09:59:00Z' } });
+
+/** One of its conditions has changed that many seconds ago. */
+const turned = (p: Pod, seconds: number): Pod => {
+  const lastTransitionTime = new Date(now.getTime() - seconds * 1000).toISOString();
+  return { ...p, status: { ...p.status, conditions: [{ type: 'Initialized', status: 'True', lastTransitionTime }] } };
 };
 
 /** The pods are so old, and none of their members has started. */
@@ -80,19 +63,12 @@ function starting(seconds: number) {
   });
 }
 
-const noQuorum = { read: false, clusterId: undefined, members: undefined, error: 'x' };
-
 /** The Secret of the members' files, as it should be. */
 const serverSecret: SecretState = {
   ...broken,
   secret: { metadata: { name: 'orders-tls-server' } },
   problem: undefined,
 };
-
-const oldFiles = observed({ identity: allSealed }).members.map((m) => ({
-  ...m,
-  provenFile: observed({ identity: unsealed }).files?.proofs[m.name],
-}));
 
 const rows: Row[] = [
   {
@@ -101,31 +77,17 @@ const rows: Row[] = [
     action: 'DeletePods',
   },
   {
-    sentence: 'a kubelet that has not begun with a pod long after its binding is told of it',
-    seen: awaiting(bound({ secondsAgo: 3 })),
-    action: 'NudgeKubelets',
+    sentence: 'but not twice',
+    seen: observed({ identity: unsealed, secrets: [serverSecret], pods: [going(pod(0, 'ffff'))] }),
+    action: 'SealMembers',
   },
   {
-    sentence: 'a kubelet that was told of its pod is not told again',
-    seen: awaiting(bound({ secondsAgo: 3, told: true })),
-    finding: 'Bootstrapping',
-    kind: 'progress',
-  },
-  {
-    sentence: 'a kubelet is given time to begin',
-    seen: awaiting(bound({ secondsAgo: 1 })),
-    finding: 'Bootstrapping',
-    kind: 'progress',
-  },
-  {
-    sentence: 'a kubelet that has begun is left alone, however long it takes',
-    seen: awaiting(bound({ secondsAgo: 3, startTime: '2026-11-23T09:59:58Z' })),
-    finding: 'Bootstrapping',
-    kind: 'progress',
+    sentence: 'no pod of a formed cluster is ever deleted, whatever it says',
+    seen: observed({ pods: [0, 1, 2].map((i) => pod(i, 'ffff')) }),
   },
   {
     sentence: 'members that have not all started are waited for',
-    seen: awaiting(pod(2)),
+    seen: { ...awaiting(pod(2)), secrets: [serverSecret] },
     finding: 'Bootstrapping',
     kind: 'progress',
   },
@@ -137,7 +99,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'a minority that has started waits for more',
-    seen: observed({ identity: unsealed, members: members(down(1), down(2)) }),
+    seen: observed({ identity: unsealed, secrets: [serverSecret], members: members(down(1), down(2)) }),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
@@ -149,7 +111,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'the last to start are sealed together',
-    seen: observed({ identity: forming(0), members: members(down(1)) }),
+    seen: observed({ identity: forming(0), secrets: [serverSecret], members: members(down(1)) }),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
@@ -157,6 +119,7 @@ const rows: Row[] = [
     sentence: 'members that started with the files of another attempt are not sealed',
     seen: observed({
       identity: unsealed,
+      secrets: [serverSecret],
       members: members().map((m, i) => ({ ...m, pod: pod(i, 'ffff') })),
     }),
     finding: 'Bootstrapping',
@@ -173,6 +136,18 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'nor with that of the other side',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      authorities: observed().authorities.map((a) =>
+        a.side === 'client' ? { ...a, secret: undefined, fingerprint: undefined } : a,
+      ),
+    }),
+    finding: 'AuthorityLost',
+    kind: 'blocked',
+  },
+  {
     sentence: 'nor with one whose key is not its own',
     seen: observed({
       identity: unsealed,
@@ -183,34 +158,22 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'a lost authority of the other side holds up nothing',
+    seen: observed({
+      identity: unsealed,
+      secrets: [serverSecret],
+      authorities: observed().authorities.map((a) =>
+        a.side === 'peer' ? { ...a, secret: undefined, fingerprint: undefined } : a,
+      ),
+    }),
+    action: 'SealMembers',
+    finding: 'AuthorityLost',
+    kind: 'blocked',
+  },
+  {
     sentence: 'a kubelet that could not be told with the first go does not hold up the second',
     seen: observed({ identity: forming(0, 1), secrets: [serverSecret], pods: [0, 1, 2].map((i) => pod(i)) }),
     action: 'SealMembers',
-  },
-  {
-    sentence: 'pods that may not have the sealed files are made to look again',
-    seen: observed({ identity: allSealed, members: oldFiles, now: new Date(now.getTime() + 2_000) }),
-    action: 'NudgeKubelets',
-  },
-  {
-    sentence: 'nobody is bothered again so soon',
-    seen: observed({ identity: allSealed, members: oldFiles }),
-    finding: 'Sealing',
-    kind: 'progress',
-  },
-  {
-    sentence: 'a kubelet that was told in vain is left alone for as long again',
-    seen: toldFor(24, 11),
-    finding: 'Sealing',
-    kind: 'progress',
-  },
-  { sentence: 'then it is told again', seen: toldFor(23, 12), action: 'NudgeKubelets' },
-  { sentence: 'once a minute at the least', seen: toldFor(600, 61), action: 'NudgeKubelets' },
-  {
-    sentence: 'sealed members that nobody can reach are a matter for somebody after two minutes',
-    seen: toldFor(121, 1, 'it refuses the connection'),
-    finding: 'Sealing',
-    kind: 'blocked',
   },
   {
     sentence: 'members that do not start are waited for',
@@ -225,16 +188,16 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
-    sentence: 'so is a leader that nobody has become two minutes after the seal',
-    seen: { ...toldFor(121, 121), members: observed({ identity: allSealed }).members, quorum: noQuorum },
-    finding: 'Bootstrapping',
-    kind: 'blocked',
-  },
-  {
-    sentence: 'a member that answers for another one proves nothing',
-    seen: impostor(),
+    sentence: 'but not while something still comes of their pods',
+    seen: { ...starting(121), pods: [0, 1, 2].map((i) => turned(aged(pod(i), 121), 60)) },
     finding: 'Bootstrapping',
     kind: 'progress',
+  },
+  {
+    sentence: 'whatever comes of the pods of others',
+    seen: { ...starting(121), identity: forming(0), pods: [aged(pod(0), 1), aged(pod(1), 121), aged(pod(2), 121)] },
+    finding: 'Bootstrapping',
+    kind: 'blocked',
   },
   {
     sentence: 'a pod that is no pod of the StatefulSet does not count',
@@ -245,44 +208,6 @@ const rows: Row[] = [
     }),
     action: 'SealMembers',
   },
-  {
-    sentence: 'as soon as all are sealed every kubelet is told, before anybody is asked',
-    seen: observed({ identity: allSealed, pods: [0, 1, 2].map((i) => pod(i)), members: [] }),
-    action: 'NudgeKubelets',
-  },
-  {
-    sentence: 'without a quorum nothing counts as formed',
-    seen: observed({
-      identity: allSealed,
-      quorum: { read: false, clusterId: undefined, members: undefined, error: 'x' },
-      children: unmarked(allSealed),
-    }),
-    finding: 'Bootstrapping',
-    kind: 'progress',
-  },
-  {
-    sentence: 'the claims are marked before the cluster counts as formed',
-    seen: observed({ identity: allSealed, children: unmarked(allSealed) }),
-    action: 'PutChildren',
-    reason: 'ClaimsMarked',
-  },
-  {
-    sentence: 'an edit in the last step before it counts as formed waits until it does',
-    seen: observed({
-      identity: allSealed,
-      spec: { ...spec, replicas: 1 },
-      claims: [claimOf(identity.genesis, true)],
-      children: unmarked(allSealed),
-    }),
-    action: 'PutChildren',
-    reason: 'ClaimsMarked',
-  },
-  {
-    sentence: 'sealed, proven and marked is formed',
-    seen: observed({ identity: allSealed }),
-    action: 'RecordIdentity',
-    reason: 'Formed',
-  },
 ];
 
 describe('forming', () => {
@@ -291,22 +216,17 @@ describe('forming', () => {
   });
 
   it('names the members that cannot be reached, and why', () => {
-    const [finding] = plan(toldFor(121, 1, 'it refuses the connection')).findings;
-    expect(finding?.message).toMatch(/orders-0: it refuses the connection.*this lasts: look at/);
     expect(plan(starting(121)).findings[0]?.message).toMatch(/^0 of 3 members have started; .*orders-2: refused/);
   });
 
-  it('keeps the time of the first telling', () => {
-    const { step } = plan(toldFor(23, 12));
-    const values = step?.action === 'NudgeKubelets' ? step.nudges.map((n) => n.value.split('@').slice(1)) : [];
-    expect(values[0]).toEqual([String(now.getTime() - 23_000), String(now.getTime())]);
-  });
-
   it('seals exactly those that have started, with their files, and tells exactly their kubelets', () => {
-    const seen = observed({ identity: unsealed, secrets: [serverSecret], members: members(down(1)) });
+    const other = { ...serverSecret, secret: { metadata: { name: 'orders-tls-peer' } } };
+    const others = [{ ...other, need: { ...other.need, name: 'orders-tls-peer' } }, serverSecret];
+    const seen = observed({ identity: unsealed, secrets: others, members: members(down(1)) });
     const { step } = plan(seen);
     const seal = step?.action === 'SealMembers' ? step.seal : undefined;
     expect(seal?.identity).toEqual(forming(0, 2));
+    expect(seal?.secret.secret?.metadata.name).toBe('orders-tls-server');
     expect(seal?.secret.need.extra).toEqual(renderMemberFiles(forming(0, 2), 'shop').files);
     expect(seal?.nudges.map(({ pod: p }) => p.metadata.name)).toEqual(['orders-0', 'orders-2']);
   });
