@@ -225,7 +225,6 @@ const STEPS = {
     'Find out who: most often an admission policy that rewrites images or labels; exempt the objects of the cluster.',
   ),
   ChildrenRemoved: r('log, Event', 'Objects that the spec no longer asks for are deleted.', 'Wait.'),
-  ClaimsMarked: r('log', 'The claims are told which data they hold.', 'Wait.'),
   ClaimsReplaced: r(
     'log, Event',
     'The cluster is formed anew: claims of the earlier attempt, which hold nothing acknowledged, go.',

@@ -46,7 +46,7 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
     case 'RecordIdentity':
       return recordIdentity(deps, o, step, signal);
     case 'IssueAuthorities':
-      await all([
+      await all<unknown>([
         ...step.sides.map((side) => () => issueAuthority(deps, o.cluster, side, signal)),
         ...step.children.map((c) => () => putChild(deps, c, signal)),
       ]);
@@ -59,6 +59,8 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       return;
     case 'SealMembers':
       return sealMembers(deps, o, step.seal, signal);
+    case 'Form':
+      return form(deps, o, step, signal);
     case 'NudgeKubelets':
       return nudgeKubelets(deps, step.nudges, signal);
     case 'DeletePods':
@@ -84,6 +86,12 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
 async function sealMembers(deps: ActorDeps, o: Observed, seal: Seal, signal: AbortSignal): Promise<void> {
   await all([() => recordIdentity(deps, o, seal, signal), () => writeSecret(deps, o, seal.secret, signal)]);
   await nudgeKubelets(deps, seal.nudges, signal);
+}
+
+/** The claims first: they outlive the record, and from the first mark on their genesis is never given up. */
+async function form(deps: ActorDeps, o: Observed, step: Of<'Form'>, signal: AbortSignal): Promise<void> {
+  const marked = await all(step.claims.map((c) => () => putChild(deps, c, signal)));
+  if (!marked.includes(false)) await recordIdentity(deps, o, step, signal);
 }
 
 async function recordIdentity(
@@ -158,11 +166,12 @@ function authorityOf(o: Observed, side: Side): KeyCertificate {
   return { cert, key };
 }
 
-async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Promise<void> {
+/** False when it was gone before it could be mended: the next pass makes it anew. */
+async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Promise<boolean> {
   const { resource, desired, closed } = c.child;
   if (c.live === undefined) {
     deps.own.note(resource, await create(deps, resource, desired, signal));
-    return;
+    return true;
   }
   const { kind: _kind, apiVersion: _version, ...wanted } = desired;
   const claim = resource.kind === 'PersistentVolumeClaim';
@@ -176,10 +185,11 @@ async function putChild(deps: ActorDeps, c: ChildState, signal: AbortSignal): Pr
   const ref = { namespace: desired.metadata.namespace as string, name: desired.metadata.name };
   try {
     checkKept(c, aim, deps.own.note(resource, await deps.client.patch(resource, ref, guarded, { signal })));
+    return true;
   } catch (e) {
-    // Gone in the meantime: the next pass makes it anew.
     if (!(e instanceof KubeError && e.code === 'NotFound')) throw e;
     deps.own.forget(resource, ref);
+    return false;
   }
 }
 
@@ -193,16 +203,11 @@ function checkKept({ child }: ChildState, aim: object, mended: KubeObject): void
   throw new KubeError('Invalid', `the API server keeps nothing of ${asked} in the ${kind} ${metadata.name}`);
 }
 
-const nudgeKubelets = (deps: ActorDeps, nudges: readonly Nudge[], signal: AbortSignal): Promise<void> =>
-  all(
-    nudges.map(
-      ({ pod, value }) =>
-        () =>
-          nudgeKubelet(deps, pod, value, signal),
-    ),
-  );
+async function nudgeKubelets(deps: ActorDeps, nudges: readonly Nudge[], signal: AbortSignal): Promise<void> {
+  await all(nudges.map((n) => () => nudgeKubelet(deps, n, signal)));
+}
 
-async function nudgeKubelet(deps: ActorDeps, pod: Pod, value: string, signal: AbortSignal): Promise<void> {
+async function nudgeKubelet(deps: ActorDeps, { pod, value }: Nudge, signal: AbortSignal): Promise<void> {
   const { name, uid } = pod.metadata;
   const namespace = pod.metadata.namespace as string;
   const patch = { metadata: { uid, annotations: { [ANNOTATIONS.file]: value } } };

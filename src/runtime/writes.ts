@@ -9,19 +9,24 @@ import type { Resource } from './resources.ts';
 const AT_ONCE = 8;
 
 /**
- * Does all of it, `atOnce` at a time and begun in its order, then throws the first failure: a sibling must neither be left
- * out nor go on unseen behind a rejected step.
+ * Does all of it, `atOnce` at a time and begun in its order, and answers in any order; then throws the first failure: a
+ * sibling must neither be left out nor go on unseen behind a rejected step.
  */
-export async function all(work: readonly (() => Promise<void>)[], atOnce = AT_ONCE): Promise<void> {
+export async function all<T>(work: readonly (() => Promise<T>)[], atOnce = AT_ONCE): Promise<T[]> {
   const left = [...work];
+  const answers: T[] = [];
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      await next().catch((e: unknown) => void failures.push(e));
+      await next().then(
+        (answer) => answers.push(answer),
+        (e: unknown) => failures.push(e),
+      );
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
   if (failures.length > 0) throw failures[0];
+  return answers;
 }
 
 /**

@@ -70,12 +70,6 @@ const rows: Row[] = [
     kind: 'progress',
   },
   {
-    sentence: 'the claims are marked before the cluster counts as formed',
-    seen: observed({ identity: allSealed, children: unmarked(allSealed) }),
-    action: 'PutChildren',
-    reason: 'ClaimsMarked',
-  },
-  {
     sentence: 'an edit in the last step before it counts as formed waits until it does',
     seen: observed({
       identity: allSealed,
@@ -83,13 +77,13 @@ const rows: Row[] = [
       claims: [claimOf(identity.genesis, true)],
       children: unmarked(allSealed),
     }),
-    action: 'PutChildren',
-    reason: 'ClaimsMarked',
+    action: 'Form',
+    reason: 'Formed',
   },
   {
     sentence: 'sealed, proven and marked is formed',
     seen: observed({ identity: allSealed }),
-    action: 'RecordIdentity',
+    action: 'Form',
     reason: 'Formed',
   },
 ];
@@ -132,6 +126,17 @@ describe('a cluster that is about to be formed', () => {
     expect(step).toBeUndefined();
     expect(findings[0]).toMatchObject({ kind: 'progress', reason: 'Bootstrapping' });
     expect(findings[0]?.message).toMatch(says);
+  });
+
+  it.each([
+    ['with all claims to be marked first', unmarked(allSealed), 3],
+    ['with those that are left when the operator died after the first', unmarked(allSealed).slice(1), 2],
+    ['with none when it died after the last', [], 0],
+  ])('is, %s', (_, children, count) => {
+    const { step } = plan(observed({ identity: allSealed, children }));
+    const marks = step?.action === 'Form' ? step.claims.map((c) => c.child.desired.metadata.annotations) : undefined;
+    expect(marks).toEqual(Array(count).fill(expect.objectContaining({ [ANNOTATIONS.formed]: 'true' })));
+    expect(step).toMatchObject({ identity: { phase: 'Formed' } });
   });
 
   it('is, in whatever order the members are listed', () => {

@@ -32,6 +32,13 @@ export type Step = {
   | { readonly action: 'WriteSecrets'; readonly secrets: readonly SecretState[] }
   | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
   | { readonly action: 'SealMembers'; readonly seal: Seal }
+  | {
+      readonly action: 'Form';
+      /** Claims to be marked before the record says that the cluster is formed. */
+      readonly claims: readonly ChildState[];
+      readonly identity: Identity;
+      readonly replaces: string | undefined;
+    }
   | { readonly action: 'NudgeKubelets'; readonly nudges: readonly Nudge[] }
   | { readonly action: 'DeletePods'; readonly pods: readonly Pod[] }
   | { readonly action: 'ReplaceClaims'; readonly claims: readonly KubeObject[] }

@@ -110,15 +110,11 @@ function sealed(o: Observed): Ruling {
       c.live !== undefined &&
       claimIdentity(c.live)?.formed !== true,
   );
-  if (unmarked.length > 0) {
-    const children = unmarked.map((c) => ({ ...c, child: { ...c.child, desired: formedClaim(c.child.desired) } }));
-    const message = 'marking the claims as holding a formed cluster';
-    return { step: { action: 'PutChildren', children, reason: 'ClaimsMarked', message } };
-  }
+  const claims = unmarked.map((c) => ({ ...c, child: { ...c.child, desired: formedClaim(c.child.desired) } }));
   const identity = { ...o.identity, phase: 'Formed' as const };
-  const message = `cluster ${o.quorum.clusterId} formed with ${o.members.length} members, all sealed`;
+  const message = `recording cluster ${o.quorum.clusterId} as formed: ${o.members.length} members, all sealed`;
   const replaces = o.config?.metadata.resourceVersion;
-  return { step: { action: 'RecordIdentity', identity, replaces, reason: 'Formed', message, event: true } };
+  return { step: { action: 'Form', claims, identity, replaces, reason: 'Formed', message, event: true } };
 }
 
 const formedClaim = <T extends { metadata: { annotations?: Record<string, string> } }>(claim: T): T => ({

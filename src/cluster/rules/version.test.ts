@@ -28,14 +28,14 @@ const rows: Row[] = [
   {
     sentence: 'one whose image holds what was asked for is',
     seen: forming('3.6.16', '3.6.16', '3.6.16'),
-    action: 'PutChildren',
-    reason: 'ClaimsMarked',
+    action: 'Form',
+    reason: 'Formed',
   },
   {
     sentence: 'a build of the version is that version',
     seen: forming('3.6.16+vendor.1', '3.6.16-0', '3.6.16'),
-    action: 'PutChildren',
-    reason: 'ClaimsMarked',
+    action: 'Form',
+    reason: 'Formed',
   },
   {
     sentence: 'a member of a formed cluster that runs another version is told',
