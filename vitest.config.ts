@@ -10,6 +10,9 @@ const unit = [
   'test/testbed/{proxy,recorder}/**/*.test.ts',
 ];
 
+// Behaviour of the operator while nodes are disturbed.
+const alone = ['test/e2e/alone/**/*.test.ts'];
+
 export default defineConfig({
   test: {
     // A skipped or focused test would be a hidden failure.
@@ -32,6 +35,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: alone,
           globalSetup: ['test/e2e/harness/global-setup.ts'],
           pool: 'forks',
           // Files wait for the cluster most of the time: more of them than cores.
@@ -44,8 +48,9 @@ export default defineConfig({
         test: {
           // Kills nodes and cuts networks under everything that runs: alone, after the others.
           name: 'testbed',
-          include: ['test/testbed/**/*.test.ts'],
+          include: [...alone, 'test/testbed/**/*.test.ts'],
           exclude: unit,
+          maxWorkers: 1,
           globalSetup: ['test/e2e/harness/global-setup.ts'],
           pool: 'forks',
           testTimeout: 180_000,

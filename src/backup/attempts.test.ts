@@ -32,8 +32,8 @@ const rows: readonly Row[] = [
     { step: { action: 'CreateJob', attempt: 2 } },
   ],
   [
-    'repeats what may be complete: the store knows by then',
-    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T07:00:20Z' })], pods: [said(failure('OutcomeUnknown'), 1)] },
+    'repeats what may be complete, when the store has had time to come back',
+    { jobs: [job(1, { end: 'Failed', at: '2026-11-23T06:59:30Z' })], pods: [said(failure('OutcomeUnknown'), 1)] },
     { step: { action: 'CreateJob', attempt: 2 } },
   ],
   [
@@ -147,6 +147,15 @@ const rows: readonly Row[] = [
       podsAreLive: true,
     },
     { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'is looked for once more when the deadline met it at its last request',
+    {
+      jobs: [job(1, { end: 'Failed', reason: 'DeadlineExceeded' })],
+      pods: [said(failure('OutcomeUnknown'), 1)],
+      podsAreLive: true,
+    },
+    { verdict: { kind: 'progress', reason: 'Retrying' } },
   ],
   [
     'is done if it was so just before its deadline',

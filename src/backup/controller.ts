@@ -74,7 +74,7 @@ export class BackupController {
         source(jobs, worksFor),
         source(pods, worksFor),
       ],
-      reconcile: (key, ctx) => this.#reconcile(key, ctx).catch(onConflict),
+      reconcile: (key, ctx) => this.#reconcile(key, ctx),
     });
   }
 
@@ -232,12 +232,6 @@ export class BackupController {
     await this.#deps.client.apply(etcdBackups, object, { subresource: 'status', force: true, signal });
     return true;
   }
-}
-
-/** Decided from a cache that is behind, which is no failure: it catches up by itself. */
-function onConflict(e: unknown): Outcome {
-  if (e instanceof KubeError && e.code === 'Conflict') return { requeueAfterMs: 200 };
-  throw e;
 }
 
 /** The backup that a Job or a pod works for. */

@@ -52,10 +52,10 @@ export type FailureReason = keyof typeof REMEDIES;
  */
 export const REPEATED: Partial<Record<FailureReason, 'soon' | 'later'>> = {
   JobLost: 'soon',
-  OutcomeUnknown: 'soon',
   Interrupted: 'soon',
   StoreUnreachable: 'later',
   StoreUnavailable: 'later',
+  OutcomeUnknown: 'later',
   StoreStalled: 'later',
   SourceUnavailable: 'later',
   SourceStalled: 'later',

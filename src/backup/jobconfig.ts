@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the operator tells a backup Job: one JSON file, without secrets.
 import { z } from 'zod';
+import { MAX_JOBS } from './marks.ts';
 
 /** Where the pod of a Job finds its files. */
 export const JOB_DIR = '/etc/quorate/backup';
@@ -8,9 +9,6 @@ export const JOB_FILE = 'job.json';
 export const TLS_DIR = '/etc/quorate/tls';
 export const CREDENTIALS_DIR = '/etc/quorate/store';
 export const CA_DIR = '/etc/quorate/store-ca';
-
-/** As many as the names of Jobs have room for. */
-const MAX_ATTEMPT = 99_999;
 
 const name = z.string().min(1).max(253);
 
@@ -25,7 +23,7 @@ export const jobConfigSchema = z.strictObject({
   }),
   cluster: z.strictObject({ name, uid: z.uuid() }),
   /** From 1; the Jobs that were replaced count. */
-  attempt: z.int().min(1).max(MAX_ATTEMPT),
+  attempt: z.int().min(1).max(MAX_JOBS),
   members: z
     .array(z.strictObject({ name, host: name, serverName: name, clientPort: z.int().min(1).max(65_535).optional() }))
     .min(1)

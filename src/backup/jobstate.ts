@@ -31,7 +31,7 @@ export function jobState(job: Job, pods: readonly Pod[], now: Date): JobState {
     const terminated = containerOf(pod)?.state?.terminated;
     const result = decodeResult(terminated?.message);
     // Success is believed only from a process that also ended so.
-    if (result?.ok === false && outOfTime) return deadline(endedAt);
+    if (result?.ok === false && outOfTime && result.reason !== 'OutcomeUnknown') return deadline(endedAt);
     if (result !== undefined && (!result.ok || terminated?.exitCode === 0)) return { kind: 'result', result, endedAt };
   }
   if (leftMs > 0) return { kind: 'running', leftMs };

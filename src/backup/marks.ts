@@ -35,6 +35,9 @@ export const isOf = (cluster: EtcdCluster, { spec, status }: EtcdBackup): boolea
 /** Room that Job names leave in a label of 63 characters for `-<8 digits of the UID>-<attempt>`. */
 const MAX_STEM = 48;
 
+/** Jobs of one backup, those that were replaced before they began included; status lists the numbers of these. */
+export const MAX_JOBS = 99;
+
 /** Carries the UID, so that a re-created EtcdBackup of the same name never meets the Jobs of its predecessor. */
 export function jobName(backup: { readonly name: string; readonly uid: string }, attempt: number): string {
   const stem = backup.name.slice(0, MAX_STEM).replaceAll('.', '-').replace(/-+$/, '');

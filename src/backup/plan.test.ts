@@ -191,6 +191,11 @@ const rows: readonly Row[] = [
     { verdict: { kind: 'progress', reason: 'Retrying', replacesJob: true }, step: { action: 'ReplaceJob' } },
   ],
   [
+    'keeps the last Job that can be, though the spec has changed',
+    { jobs: [job(99, { template: 'old' })], pods: [unschedulable], podsAreLive: true },
+    { verdict: { kind: 'blocked', reason: 'Unschedulable' } },
+  ],
+  [
     'gives a pod a moment also when the spec has changed',
     { jobs: [job(1, { template: 'old' })], pods: [pod({ waiting: { reason: 'ErrImagePull' } })], podsAreLive: true },
     { verdict: { kind: 'progress', reason: 'Running' } },

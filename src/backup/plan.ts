@@ -4,7 +4,7 @@ import type { BackupPolicy } from '../api/policy.ts';
 import type { Job } from '../runtime/resources.ts';
 import { type FailureReason, REMEDIES, REPEATED } from './failures.ts';
 import { jobState } from './jobstate.ts';
-import { attemptOf, BACKUP_ANNOTATIONS } from './marks.ts';
+import { attemptOf, BACKUP_ANNOTATIONS, MAX_JOBS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
 import { templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
@@ -41,8 +41,6 @@ export interface BackupPlan {
 
 /** Jobs per backup, without those that were replaced before they began. */
 const MAX_ATTEMPTS = 3;
-/** Jobs in all: the names of more would have three digits, which nothing here reads. */
-const MAX_JOBS = 99;
 /** Before the second one and before the third. */
 const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
 const CREDENTIALS_MS = 15_000;
@@ -89,7 +87,7 @@ function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
   if (!o.podsAreLive && (outdated || o.pods.length === 0))
     return { ...progress('Running', 'the Job waits for its pod'), step: { action: 'ReadPods' } };
   const waiting = blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
-  if (!outdated) return waiting;
+  if (!outdated || attemptOf(job.metadata.name) >= MAX_JOBS) return waiting;
   if (o.secrets === undefined) return { ...waiting, step: { action: 'ReadPolicy' } };
   const message = `the Job ${job.metadata.name} never began (${found.reason}), and the spec of the cluster has changed since: another one takes its place`;
   const verdict = { kind: 'progress', reason: 'Retrying', message, replacesJob: true } as const;

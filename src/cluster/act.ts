@@ -91,7 +91,8 @@ async function sealMembers(deps: ActorDeps, o: Observed, seal: Seal, signal: Abo
 /** The claims first: they outlive the record, and from the first mark on their genesis is never given up. */
 async function form(deps: ActorDeps, o: Observed, step: Of<'Form'>, signal: AbortSignal): Promise<void> {
   const marked = await all(step.claims.map((c) => () => putChild(deps, c, signal)));
-  if (!marked.includes(false)) await recordIdentity(deps, o, step, signal);
+  if (marked.includes(false)) throw new KubeError('Conflict', 'a claim went while it was being marked');
+  await recordIdentity(deps, o, step, signal);
 }
 
 async function recordIdentity(

@@ -73,6 +73,8 @@ export class ClusterController {
   readonly #remembered = new Map<string, Identity>();
   readonly #statuses: StatusWriter;
   readonly #observer: ObserverDeps & ActorDeps;
+  /** UIDs of clusters whose status may have been written though nobody said so. */
+  readonly #untold = new Set<string>();
   /** Errors that status tells already. */
   readonly #told = new WeakSet<Error>();
 
@@ -153,9 +155,10 @@ export class ClusterController {
     const done = new Map<string, number>();
     for (let count = 0; count < MAX_STEPS; count += 1) {
       ctx.step = undefined;
-      // What was asked for has changed meanwhile: no further step for what was asked for before.
-      const { generation } = this.#deps.clusters.get(cluster.metadata)?.metadata ?? {};
-      if (generation !== cluster.metadata.generation) return { requeueAfterMs: 0 };
+      // What was asked for has changed meanwhile, and that is queued: no further step for what was asked for before.
+      const { uid, generation } = this.#deps.clusters.get(cluster.metadata)?.metadata ?? {};
+      if (uid !== cluster.metadata.uid || generation !== cluster.metadata.generation)
+        return { requeueAfterMs: TROUBLED_MS };
       const began = performance.now();
       let observed = await observe(deps, cluster, meant, ctx.signal);
       let step = objectStep(observed);
@@ -252,11 +255,15 @@ export class ClusterController {
 
   /** Writes status. Waiting is shown by the conditions; an Event is for what was reached, and for what needs somebody. */
   async #tell(cluster: EtcdCluster, derive: (c: EtcdCluster) => EtcdClusterStatus, ctx: ReconcileContext) {
+    const uid = cluster.metadata.uid as string;
     const before = standingOf(this.#statuses.newest(cluster));
-    const written = await this.#statuses.write(cluster, derive, ctx.signal);
+    const written = await this.#statuses.write(cluster, derive, ctx.signal).catch((e: unknown) => {
+      this.#untold.add(uid);
+      throw e;
+    });
     const { ready, stalled } = standingOf(this.#statuses.newest(cluster));
-    const same = ready?.reason === before.ready?.reason && stalled === before.stalled;
-    if (!written || ready === undefined || same || !(stalled || ready.status === 'True')) return;
+    const news = written && (ready?.reason !== before.ready?.reason || stalled !== before.stalled);
+    if (!(this.#untold.delete(uid) || news) || ready === undefined || !(stalled || ready.status === 'True')) return;
     const type = stalled ? 'Warning' : 'Normal';
     this.#deps.events.emit(cluster, { type, reason: ready.reason, action: 'Reconcile', message: ready.message });
   }

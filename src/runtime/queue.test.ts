@@ -247,6 +247,7 @@ describe('work queue', () => {
   });
 
   it('tries again in time what is impatient, however often it failed', async () => {
+    let impatient = true;
     const clock = new TestClock();
     let runs = 0;
     const queue = new WorkQueue({
@@ -254,16 +255,19 @@ describe('work queue', () => {
       clock,
       random: () => 1,
       backoff: { firstMs: 100, maxMs: 60_000 },
-      impatience: (e) => e as number,
+      impatience: () => (impatient ? 250 : Number.POSITIVE_INFINITY),
       run: () => {
         runs += 1;
-        return Promise.reject(250);
+        return Promise.reject(new Error('x'));
       },
     });
     queue.add('a');
     await settle();
     for (const ms of [100, 200, 250, 250]) await clock.turn(ms);
     expect(runs).toBe(5);
+    impatient = false;
+    for (const ms of [250, 400]) await clock.turn(ms);
+    expect(runs, 'another failure waits no longer than if it had come then').toBe(7);
   });
 
   it('does not turn a wait that is longer than a timer can hold into none', async () => {

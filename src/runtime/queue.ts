@@ -146,9 +146,10 @@ export class WorkQueue {
       this.#failing.delete(key);
       if (after !== undefined) this.addAfter(key, after);
     } catch (e) {
-      this.#failing.set(key, { times: times + 1, since: since ?? this.#o.clock.now() });
-      const waitMs = Math.min(this.#o.impatience(e), backoffMs(times, this.#o.backoff, this.#o.random));
-      this.addAfter(key, Math.max(this.#o.patience(e), waitMs));
+      const [atMostMs, waitMs] = [this.#o.impatience(e), backoffMs(times, this.#o.backoff, this.#o.random)];
+      // What is tried again early does not count towards the wait of what comes after it.
+      this.#failing.set(key, { times: waitMs > atMostMs ? times : times + 1, since: since ?? this.#o.clock.now() });
+      this.addAfter(key, Math.max(this.#o.patience(e), Math.min(atMostMs, waitMs)));
     } finally {
       this.#busy.delete(key);
       const left = this.#inGroup(key) - 1;

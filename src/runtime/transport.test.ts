@@ -35,7 +35,7 @@ async function crowded(): Promise<{ transport: Transport; arrived: string[]; rel
   });
   const holders = Array.from({ length: 64 }, (_, i) => transport.call({ ...POST, path: `/hold/${i}` }));
   const ended = Promise.allSettled(holders);
-  await expect.poll(() => arrived.length).toBe(64);
+  await expect.poll(() => arrived.length, { timeout: 8_000 }).toBe(64);
   const release = async (): Promise<void> => {
     for (const response of held.splice(0)) ok(response);
     await ended;
@@ -114,7 +114,7 @@ it('a window that grows while a request waits is waited out as a whole', async (
   });
   const early = transport.call({ ...POST, path: '/early' }, { timeoutMs: 900 });
   const late = transport.call({ ...POST, path: '/late' }, { timeoutMs: 1_400 });
-  await expect.poll(() => refused.size, { interval: 5 }).toBe(2);
+  await expect.poll(() => refused.size, { interval: 5, timeout: 8_000 }).toBe(2);
   busy(refused.get('/early') as ServerResponse, 1);
   await expect(early).rejects.toMatchObject({ code: 'TooManyRequests' });
   const write = transport.call(POST);

@@ -16,8 +16,10 @@ it.each([
     most = Math.max(most, (now += 1));
     await turn();
     now -= 1;
+    return n;
   });
-  await all(work, atOnce);
+  const answers = await all(work, atOnce);
+  expect(answers.toSorted((a, b) => a - b)).toEqual(numbers);
   expect({ most, now, begun }).toEqual({ most: limit, now: 0, begun: numbers });
 });
 

@@ -6,17 +6,14 @@ import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
 import {
   configMaps,
-  type Pod,
   persistentVolumeClaims,
   podDisruptionBudgets,
-  pods,
   secrets,
   services,
 } from '../../src/runtime/resources.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { emptyDataDirectory } from '../testbed/faults/volumes.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
-import type { Environment } from './harness/environment.ts';
 import type { Kube } from './harness/kube.ts';
 import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './harness/resources.ts';
 import { useOperator } from './harness/suite.ts';
@@ -65,26 +62,7 @@ async function silentKubelets(kube: Kube, namespace: string): Promise<{ end(): P
   return { end, [Symbol.asyncDispose]: end };
 }
 
-/** Renews no file until `goOn`; a node counts as ready without its kubelet for 40 s. */
-async function stoppedKubelet(environment: Environment, node: string) {
-  const signal = (name: string) => environment.exec(node, ['sh', '-c', `kill -${name} $(pidof kubelet)`]);
-  await signal('STOP');
-  const goOn = async () => void (await signal('CONT'));
-  return { goOn, [Symbol.asyncDispose]: goOn };
-}
-
-/** The members whose node still holds a file with which they could start on an empty directory. */
-async function openFiles(environment: Environment, members: readonly Pod[]): Promise<string[]> {
-  const open = await Promise.all(
-    members.map(async ({ metadata, spec }) => {
-      const file = `/var/lib/kubelet/pods/${metadata.uid}/volumes/kubernetes.io~secret/conf/${metadata.name}.yaml`;
-      return (await environment.exec(spec?.nodeName ?? '', ['cat', file])).includes('initial-cluster-state: new');
-    }),
-  );
-  return members.filter((_, i) => open[i]).map(({ metadata }) => metadata.name);
-}
-
-const suite = useOperator({ namespaces: 7, proxy: true });
+const suite = useOperator({ namespaces: 6, proxy: true });
 
 /** Claims are made, and then never patched: a cluster comes to the last step before it is formed. */
 const unmarkable = (namespace: string) =>
@@ -151,47 +129,8 @@ describe.concurrent('a cluster that is not formed yet', () => {
     await suite.dismiss(object);
   });
 
-  test('has no client Secret and is not Available while a node holds a file with which a member could start empty', async () => {
-    const namespace = suite.namespaces[4] ?? '';
-    const object = cluster(namespace, 'unsealed', { replicas: 3 });
-    const sealing = await suite.proxy.rule(
-      { verb: 'update', namespace, resource: 'secrets', name: 'unsealed-tls-server' },
-      { kind: 'hold', at: 'request' },
-      { times: 1 },
-    );
-    await suite.kube.create(etcdClusters, object);
-    const held = await sealing.held(60_000);
-    const members = () => suite.kube.list(pods, namespace, 'app.kubernetes.io/component=member');
-    const running = await until('the members run', {
-      within: 60_000,
-      read: members,
-      holds: (seen) =>
-        seen.length === 3 && seen.every((p) => p.status?.containerStatuses?.[0]?.state?.running !== undefined),
-    });
-    const node = running[0]?.spec?.nodeName ?? '';
-    const late = running.filter(({ spec }) => spec?.nodeName === node).map(({ metadata }) => metadata.name);
-    await using stopped = await stoppedKubelet(suite.environment, node);
-    await held.release();
-    await until('only that node holds open files', {
-      within: 30_000,
-      read: () => openFiles(suite.environment, running),
-      holds: (open) => open.length === late.length,
-    });
-    const served = async () => {
-      const client = await suite.kube.find(secrets, { namespace, name: 'unsealed-client-e2e' });
-      const available = condition(await suite.kube.get(etcdClusters, object.metadata), 'Available')?.status === 'True';
-      return client !== undefined || available;
-    };
-    await throughout('no client is served', { within: 4_000, read: served, holds: (now) => !now });
-    expect(await openFiles(suite.environment, running)).toEqual(late);
-    await stopped.goOn();
-    await waitAvailable(suite.kube, namespace, 'unsealed', 90_000);
-    expect(await openFiles(suite.environment, running), 'members that could start empty').toEqual([]);
-    await suite.dismiss(object);
-  });
-
   test('whose storage is corrected when its volumes are there is formed on what was asked for last', async () => {
-    const namespace = suite.namespaces[5] ?? '';
+    const namespace = suite.namespaces[4] ?? '';
     const object = cluster(namespace, 'resized', { replicas: 3 });
     const held = await unmarkable(namespace);
     await suite.kube.create(etcdClusters, object);
@@ -211,7 +150,7 @@ describe.concurrent('a cluster that is not formed yet', () => {
   });
 
   test('that loses the data of a member is formed anew by itself', async () => {
-    const namespace = suite.namespaces[6] ?? '';
+    const namespace = suite.namespaces[5] ?? '';
     const object = cluster(namespace, 'emptied', { replicas: 3 });
     const held = await unmarkable(namespace);
     await suite.kube.create(etcdClusters, object);

@@ -15,11 +15,11 @@ const space = () => suite.namespaces[0] ?? '';
 const ref = (name: string) => ({ namespace: space(), name });
 
 async function stalled(name: string, reason: string, within = 60_000): Promise<EtcdCluster> {
-  const stalled = await until(`${name} is stalled: ${reason}`, {
+  const seen = await until(`${name} is stalled: ${reason}`, {
     within,
     read: () => suite.kube.get(etcdClusters, ref(name)),
-    holds: (seen) => {
-      const [ready, found] = [condition(seen, 'Ready'), condition(seen, 'Stalled')];
+    holds: (now) => {
+      const [ready, found] = [condition(now, 'Ready'), condition(now, 'Stalled')];
       return (found?.reason === reason && ready?.status === 'False') || `Ready: ${ready?.reason}: ${ready?.message}`;
     },
   });
@@ -27,9 +27,9 @@ async function stalled(name: string, reason: string, within = 60_000): Promise<E
     within: 10_000,
     read: () => suite.kube.list(events, space()),
     holds: (told) =>
-      told.some((e) => e.type === 'Warning' && e.reason === reason && e.regarding?.uid === stalled.metadata.uid),
+      told.some((e) => e.type === 'Warning' && e.reason === reason && e.regarding?.uid === seen.metadata.uid),
   });
-  return stalled;
+  return seen;
 }
 
 describe.concurrent('impossible requests', () => {

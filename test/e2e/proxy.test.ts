@@ -219,7 +219,7 @@ describe('requests', () => {
     const held = await rule.held(5000);
     caller.abort();
     await expect(answer).rejects.toThrow('aborted');
-    await expect.poll(() => listener.requests({ name: 'orphan' })).toMatchObject([{ status: 0 }]);
+    await expect.poll(() => listener.requests({ name: 'orphan' }), { timeout: 8_000 }).toMatchObject([{ status: 0 }]);
     await expect(held.release()).rejects.toThrow('no held request');
     expect(await there('orphan')).toBe(false);
     await rule.remove();

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { OutcomeUnknown } from '../failures.ts';
+import { BackupError, OutcomeUnknown } from '../failures.ts';
 import { EgressGuard } from './egress.ts';
 import { openS3Store } from './s3.ts';
 
@@ -71,13 +71,17 @@ it('a write that is refused is known not to have happened', async () => {
 });
 
 it('a decisive write whose answer never came is left alone: it may still arrive', async () => {
-  const { create, stop, seen } = await store([() => stop.abort(new Error('the pod was told to stop'))]);
+  const { create, stop, seen } = await store([
+    () => stop.abort(new BackupError('Interrupted', 'the pod was told to stop')),
+  ]);
   await expect(create()).rejects.toThrow(OutcomeUnknown);
   expect(seen).toEqual(['PUT']);
 });
 
 it('any other write whose answer never came is looked for, to take it back', async () => {
-  const { create, stop, seen } = await store([() => stop.abort(new Error('the pod was told to stop'))]);
+  const { create, stop, seen } = await store([
+    () => stop.abort(new BackupError('Interrupted', 'the pod was told to stop')),
+  ]);
   await expect(create(3, false)).rejects.not.toThrow(OutcomeUnknown);
   expect(seen).toEqual(['PUT', 'HEAD']);
 });
@@ -97,7 +101,7 @@ it('a body counts as it leaves, long before it has arrived', async () => {
   });
   const bytes = 7 * MIB;
   const creating = create(bytes);
-  await expect.poll(() => go !== undefined && sent > 0).toBe(true);
+  await expect.poll(() => go !== undefined && sent > 0, { timeout: 8_000 }).toBe(true);
   expect(sent).toBeLessThan(bytes);
   go?.();
   await expect(creating).resolves.toMatchObject({ size: bytes });

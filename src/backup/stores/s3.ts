@@ -84,7 +84,7 @@ class S3Store implements BackupStore {
       const etag = upload.id === undefined ? single : await this.#complete(upload, parts, o.signal);
       return { key, size, etag, metadata, upload: upload.mark };
     } catch (error) {
-      if (o.decisive === true && upload.published === true && outcomeUnknown(error))
+      if (o.decisive === true && upload.published === true && (o.signal.aborted || outcomeUnknown(error)))
         throw new OutcomeUnknown(key, error);
       await this.#discard(upload);
       throw error instanceof BackupError ? error : this.#failure(error, 'write');

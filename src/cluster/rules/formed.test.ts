@@ -88,6 +88,8 @@ const rows: Row[] = [
   },
 ];
 
+const marked = observed({ identity: allSealed }).children;
+
 describe('a cluster that is about to be formed', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
@@ -130,8 +132,12 @@ describe('a cluster that is about to be formed', () => {
 
   it.each([
     ['with all claims to be marked first', unmarked(allSealed), 3],
-    ['with those that are left when the operator died after the first', unmarked(allSealed).slice(1), 2],
-    ['with none when it died after the last', [], 0],
+    [
+      'with those that are left when the operator died after the first',
+      [...marked.slice(0, 1), ...unmarked(allSealed).slice(1)],
+      2,
+    ],
+    ['with none when it died after the last', marked, 0],
   ])('is, %s', (_, children, count) => {
     const { step } = plan(observed({ identity: allSealed, children }));
     const marks = step?.action === 'Form' ? step.claims.map((c) => c.child.desired.metadata.annotations) : undefined;
