@@ -14,8 +14,9 @@ interface Protobuf {
   Root: new () => { loadSync(file: string, o: { keepCase: boolean }): { toJSON(): object } };
 }
 
-/** How etcd3 and we read a definition; `keepCase` is settled when it is parsed. */
-const OPTIONS = '{ longs: String, enums: String, defaults: true, oneofs: true }';
+/** How we read a definition, and how etcd3 does; `keepCase` is settled when it is parsed. */
+const OPTIONS = '{ enums: String, defaults: true, oneofs: true }';
+const ETCD3_OPTIONS = '{ longs: String, enums: String, defaults: true, oneofs: true }';
 
 function isProtobuf(value: unknown): value is Protobuf {
   return typeof value === 'object' && value !== null && 'Root' in value;
@@ -40,7 +41,7 @@ async function etcd3Definition(file: string): Promise<OnLoadResult> {
   const call = /\(0, proto_loader_1\.loadSync\)\(`\$\{__dirname\}\/\.\.\/proto\/rpc\.proto`, \{[^}]*\}\)/;
   if (!call.test(source)) throw new Error(`${file} does not load its protocol as expected`);
   const json = definitionOf(path.join(path.dirname(file), '../proto/rpc.proto'));
-  const contents = source.replace(call, () => `(0, proto_loader_1.fromJSON)(${json}, ${OPTIONS})`);
+  const contents = source.replace(call, () => `(0, proto_loader_1.fromJSON)(${json}, ${ETCD3_OPTIONS})`);
   return { contents, loader: 'js', resolveDir: path.dirname(file) };
 }
 

@@ -7,7 +7,8 @@ import { EtcdError } from '../etcd/errors.ts';
 import { probe, servedCertificate } from '../etcd/handshake.ts';
 import type { ClientPool } from '../etcd/pool.ts';
 import type { CallOptions, ClientTls, Endpoint, MemberStatus } from '../etcd/types.ts';
-import type { Pod } from '../runtime/resources.ts';
+import { memoized } from '../runtime/memo.ts';
+import type { Pod, Secret } from '../runtime/resources.ts';
 import { inspect } from '../tls/inspect.ts';
 import { type Identity, isSealed } from './identity.ts';
 import type { MemberView, QuorumView, SecretState } from './observed.ts';
@@ -30,10 +31,13 @@ interface Subject {
 function operatorTls(cluster: EtcdCluster, secrets: readonly SecretState[]): ClientTls | undefined {
   const name = childNames(cluster.metadata.name).operatorTls;
   const secret = secrets.find((s) => s.need.name === name)?.secret;
-  if (secret === undefined) return undefined;
+  return secret === undefined ? undefined : clientTls(secret);
+}
+
+const clientTls = memoized((secret: Secret): ClientTls | undefined => {
   const [ca, cert, key] = ['ca.crt', 'tls.crt', 'tls.key'].map((k) => secretText(secret, k));
   return ca === undefined || cert === undefined || key === undefined ? undefined : { ca, cert, key };
-}
+});
 
 function endpointOf(pod: Pod | undefined): Endpoint | undefined {
   const ip = pod?.status?.podIP;

@@ -25,7 +25,7 @@ import {
   type Member,
   type MemberStatus,
 } from './types.ts';
-import { hashKvRpc, type Rpc, statusRpc } from './wire.ts';
+import { bigintOf, hashKvRpc, type Rpc, statusRpc, unsignedOf } from './wire.ts';
 
 type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
 
@@ -71,18 +71,19 @@ export class MemberClient {
   /** What the member knows of itself and of the leader. Needs no quorum. */
   async status(o: CallOptions = {}): Promise<MemberStatus> {
     const r = await this.#local('status', o, (g) => this.#invoke(statusRpc, {}, g));
-    const quota = Number(r.dbSizeQuota);
+    const quota = Number(bigintOf(r.dbSizeQuota));
+    const leader = unsignedOf(r.leader);
     return {
-      clusterId: hexId(r.header.cluster_id),
-      memberId: hexId(r.header.member_id),
-      leaderId: r.leader === '0' ? undefined : hexId(r.leader),
-      raftTerm: BigInt(r.raftTerm),
-      raftIndex: BigInt(r.raftIndex),
-      raftAppliedIndex: BigInt(r.raftAppliedIndex),
-      revision: BigInt(r.header.revision),
+      clusterId: hexId(unsignedOf(r.header.cluster_id)),
+      memberId: hexId(unsignedOf(r.header.member_id)),
+      leaderId: leader === 0n ? undefined : hexId(leader),
+      raftTerm: unsignedOf(r.raftTerm),
+      raftIndex: unsignedOf(r.raftIndex),
+      raftAppliedIndex: unsignedOf(r.raftAppliedIndex),
+      revision: bigintOf(r.header.revision),
       version: r.version,
-      dbSize: Number(r.dbSize),
-      dbSizeInUse: Number(r.dbSizeInUse),
+      dbSize: Number(bigintOf(r.dbSize)),
+      dbSizeInUse: Number(bigintOf(r.dbSizeInUse)),
       ...(quota === 0 ? {} : { dbSizeQuota: quota }),
       isLearner: r.isLearner,
       errors: r.errors,
@@ -126,9 +127,9 @@ export class MemberClient {
     const r = await this.#local('hash', o, (g) => this.#invoke(hashKvRpc, request, g));
     return {
       hash: r.hash,
-      compactRevision: BigInt(r.compact_revision),
-      hashRevision: BigInt(r.hash_revision),
-      revision: BigInt(r.header.revision),
+      compactRevision: bigintOf(r.compact_revision),
+      hashRevision: bigintOf(r.hash_revision),
+      revision: bigintOf(r.header.revision),
     };
   }
 

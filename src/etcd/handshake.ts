@@ -3,6 +3,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:tls';
 import { cancelled } from './call.ts';
+import { secureContext } from './channel.ts';
 import { EtcdError } from './errors.ts';
 import type { CallOptions, ClientTls, Endpoint } from './types.ts';
 
@@ -23,9 +24,7 @@ export function servedCertificate(e: Endpoint, tls: ClientTls, o: CallOptions = 
       host: e.host,
       port: e.clientPort ?? DEFAULT_CLIENT_PORT,
       servername: e.serverName,
-      ca: tls.ca,
-      cert: tls.cert,
-      key: tls.key,
+      secureContext: secureContext(tls),
       ALPNProtocols: ['h2'],
     });
     const settle = (act: () => void): void => {
@@ -59,17 +58,25 @@ function handshakeError(error: NodeJS.ErrnoException, subject: string): EtcdErro
 
 /** Whether a health page of the metrics port (plain http) answers 200. False on any failure; never throws. */
 export function probe(e: Endpoint, path: `/${string}`, o: CallOptions = {}): Promise<boolean> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS } = o;
-  const deadline = AbortSignal.timeout(timeoutMs);
-  const signal = o.signal === undefined ? deadline : AbortSignal.any([deadline, o.signal]);
+  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = o;
   return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve(false);
     const port = e.metricsPort ?? DEFAULT_METRICS_PORT;
-    const req = request({ host: e.host, port, path, agent: false, signal }, (response) => {
+    const req = request({ host: e.host, port, path, agent: false }, (response) => {
       // The status says it all; a body that is not read would keep the connection.
       response.on('error', () => undefined).resume();
       resolve(response.statusCode === 200);
     });
-    req.once('error', () => resolve(false));
+    // Given to the request, a signal would cost an error with a stack for each one that ends well.
+    const stop = (): void => void req.destroy();
+    const timer = setTimeout(stop, timeoutMs);
+    signal?.addEventListener('abort', stop);
+    req.on('error', () => resolve(false));
+    req.once('close', () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+      resolve(false);
+    });
     req.end();
   });
 }

@@ -5,7 +5,6 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 
 export const definition: PackageDefinition = loadSync(fileURLToPath(new URL('./proto/etcd.proto', import.meta.url)), {
   keepCase: true,
-  longs: String,
   enums: String,
   defaults: true,
   oneofs: true,

@@ -6,7 +6,7 @@ import { cancelled } from './call.ts';
 import { clientAddress, dial } from './channel.ts';
 import { EtcdError } from './errors.ts';
 import type { CallOptions, Endpoint } from './types.ts';
-import { type SnapshotResponse, snapshotRpc } from './wire.ts';
+import { bigintOf, type SnapshotResponse, snapshotRpc } from './wire.ts';
 
 const DEFAULT_STALL_MS = 30_000;
 
@@ -38,7 +38,7 @@ export class SnapshotStream extends Readable {
 
   constructor(o: { source: Source; channel: Channel; first: SnapshotResponse; subject: string; limits: CallOptions }) {
     super({ highWaterMark: HIGH_WATER_MARK });
-    this.announcedSize = Number(o.first.remaining_bytes) + o.first.blob.length + TRAILER_BYTES;
+    this.announcedSize = Number(bigintOf(o.first.remaining_bytes)) + o.first.blob.length + TRAILER_BYTES;
     this.storageVersion = o.first.version;
     this.#first = o.first.blob;
     this.#source = o.source;

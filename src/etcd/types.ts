@@ -72,7 +72,7 @@ export interface KeyspaceHash {
 }
 
 /** A 64-bit id from its decimal form to lower-case hexadecimal. */
-export const hexId = (decimal: string): string => BigInt(decimal).toString(16);
+export const hexId = (id: string | bigint): string => BigInt(id).toString(16);
 
 /** A 64-bit id from hexadecimal to the decimal form that the wire types take. */
 export const decimalId = (hex: string): string => BigInt(`0x${hex}`).toString();

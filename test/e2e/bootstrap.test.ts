@@ -49,7 +49,7 @@ describe('bootstrap', () => {
       const conf = await suite.kube.get(secrets, { namespace: space(), name: `${name}-tls-server` });
       for (let i = 0; i < replicas; i += 1) {
         const file = Buffer.from(conf.data?.[`${name}-${i}.yaml`] ?? '', 'base64').toString();
-        expect(file).toContain('initial-cluster-state: existing');
+        expect(file).toContain('"initial-cluster-state": "existing"');
         expect(file.match(/initial-cluster: .*/)?.[0].split(',')).toHaveLength(1);
       }
       const claims = await suite.kube.list(persistentVolumeClaims, space(), `etcd.quorate.dev/cluster=${name}`);

@@ -209,7 +209,7 @@ describe.concurrent('a cluster that is not formed yet', () => {
         suite.kube.get(etcdClusters, object.metadata),
       ]);
       const file = Buffer.from(server.data?.['blind-0.yaml'] ?? '', 'base64').toString();
-      const sealed = file.includes('initial-cluster-state: existing');
+      const sealed = file.includes('"initial-cluster-state": "existing"');
       return { sealed, client: client.metadata.uid, genesis: seen.status?.genesis };
     };
     const first = await read();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Renders the configuration file that one etcd member starts from.
-import { stringify } from 'yaml';
 import { CLIENT_PORT, METRICS_PORT, memberHost, PEER_PORT } from '../../api/names.ts';
 import { durationMs, quantityBytes } from '../../api/quantities.ts';
 import { fingerprint, type Identity, type MemberIdentity } from '../identity.ts';
@@ -33,7 +32,7 @@ const dataDir = (identity: Identity, member: MemberIdentity): string =>
 function memberFile(identity: Identity, member: MemberIdentity, namespace: string): string {
   const initial = member.sealed ? [member] : identity.members;
   const { etcd, quota } = identity.formation;
-  return stringify({
+  const file = {
     name: member.name,
     'data-dir': dataDir(identity, member),
     'initial-cluster-state': member.sealed ? 'existing' : 'new',
@@ -75,7 +74,9 @@ function memberFile(identity: Identity, member: MemberIdentity, namespace: strin
     'max-wals': 2,
     logger: 'zap',
     'log-level': 'info',
-  });
+  };
+  // JSON is YAML too, and takes a hundredth of the time to write.
+  return `${JSON.stringify(file, undefined, 2)}\n`;
 }
 
 /** How the URIs of a server certificate begin that say which files are mounted with it. */

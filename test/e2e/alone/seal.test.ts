@@ -23,7 +23,7 @@ async function openFiles(environment: Environment, members: readonly Pod[]): Pro
   const open = await Promise.all(
     members.map(async ({ metadata, spec }) => {
       const file = `/var/lib/kubelet/pods/${metadata.uid}/volumes/kubernetes.io~secret/conf/${metadata.name}.yaml`;
-      return (await environment.exec(spec?.nodeName ?? '', ['cat', file])).includes('initial-cluster-state: new');
+      return (await environment.exec(spec?.nodeName ?? '', ['cat', file])).includes('"initial-cluster-state": "new"');
     }),
   );
   return members.filter((_, i) => open[i]).map(({ metadata }) => metadata.name);
