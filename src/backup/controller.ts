@@ -19,7 +19,7 @@ import {
 } from '../runtime/manager.ts';
 import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
 import { BACKUP_ANNOTATIONS, jobName } from './marks.ts';
-import { observe, readPods, readPolicy } from './observe.ts';
+import { observe, ownedBy, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
 import { type JobSettings, renderJob } from './render/job.ts';
@@ -187,7 +187,7 @@ export class BackupController {
       if (!(e instanceof KubeError && e.code === 'AlreadyExists')) throw e;
       // Our own earlier request had arrived after all, unless somebody took the name.
       const there = await client.get(jobResource, job.metadata, { signal: ctx.signal });
-      if (there.metadata.ownerReferences?.some((r) => r.uid === o.backup.metadata.uid) === true) return there;
+      if (ownedBy(there, o.backup.metadata.uid as string)) return there;
       throw new KubeError(
         'Invalid',
         `a Job ${job.metadata.name} exists and is not of this backup; rename or delete it`,
