@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
+import { EtcdError } from '../../etcd/errors.ts';
 import { BackupError, OutcomeUnknown } from '../failures.ts';
 import { decodeResult, encodeResult } from '../result.ts';
 import type { CreatedObject } from '../stores/store.ts';
@@ -74,11 +75,50 @@ it('an object whose manifest may have been written stays, and the next attempt f
   expect(removed).toEqual([]);
 });
 
+it('it stays also when the backup is told to stop at that moment', async () => {
+  const { store, removed } = storeOf({ readBack: 'same' });
+  const stop = new AbortController();
+  const create = (key: string, body: Readable): Promise<CreatedObject> => {
+    if (!key.endsWith('.json')) return store.create(key, body);
+    stop.abort(new BackupError('Interrupted', 'the pod was told to stop'));
+    return Promise.reject(new OutcomeUnknown(new Error('ECONNRESET')));
+  };
+  const head = (): Promise<undefined> => Promise.resolve(undefined);
+  const deps = { ...depsOf({ ...store, head, create }), signal: stop.signal };
+  await expect(backUp(deps)).rejects.toThrow(OutcomeUnknown);
+  expect(removed).toEqual([]);
+});
+
 it('a member that sends a corrupt snapshot is told of, and another one is taken', async () => {
   const { store } = storeOf({ readBack: 'same' });
   const done = await backUp(depsOf(store, ['m-0', 'm-1'], ['m-0']));
   expect(done).toMatchObject({ ok: true, member: 'm-1', corrupt: ['m-0'] });
   expect(decodeResult(encodeResult(done))).toEqual(done);
+});
+
+it('members that fail one after the other fail the backup, after three of them', async () => {
+  const { store, removed } = storeOf({ readBack: 'same' });
+  const deps = depsOf(store, ['m-0', 'm-1', 'm-2', 'm-3']);
+  const opened: string[] = [];
+  const open = ({ name }: { name: string }) => {
+    opened.push(name);
+    return Promise.reject(new EtcdError('Unavailable', `${name}: it is gone`));
+  };
+  const choose = deps.source.choose.bind(deps.source);
+  const failing = { ...deps, source: { choose, open } } as unknown as BackupDeps;
+  await expect(backUp(failing)).rejects.toMatchObject({ reason: 'SourceUnavailable' });
+  expect([opened, removed]).toEqual([['m-0', 'm-1', 'm-2'], []]);
+});
+
+it('a store that fails fails the backup at once: another member would not help', async () => {
+  const { store } = storeOf({ readBack: 'same' });
+  let created = 0;
+  const create = () => {
+    created += 1;
+    return Promise.reject(new BackupError('StoreFull', 'no room'));
+  };
+  await expect(backUp(depsOf({ ...store, create }, ['m-0', 'm-1']))).rejects.toMatchObject({ reason: 'StoreFull' });
+  expect(created).toBe(1);
 });
 
 it.each([
