@@ -17,6 +17,12 @@ const quotaFor = (size: string): string => {
   return effective.spec.quota;
 };
 
+const SELECTOR = 'spec.networkPolicy.clients[0].podSelector';
+const selecting = (expression: object) => ({
+  networkPolicy: { clients: [{ podSelector: { matchExpressions: [expression] } }] },
+});
+const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
+
 describe('effectiveSpec', () => {
   it('fills in every default', () => {
     expect(effectiveSpec(cluster({}))).toEqual({
@@ -114,6 +120,50 @@ describe('effectiveSpec', () => {
       /a is there twice/,
     ],
     [
+      'a client twice that is not the first',
+      { tls: { clientCertificates: [{ name: 'a' }, { name: 'b' }, { name: 'b' }] } },
+      'spec.tls.clientCertificates',
+      /^b is there twice/,
+    ],
+    [
+      'a toleration of nothing',
+      { pods: { tolerations: [{ operator: 'Equal' }] } },
+      'spec.pods.tolerations[0]',
+      /Exists/,
+    ],
+    [
+      'a toleration of every value, and of one',
+      { pods: { tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }] } },
+      'spec.pods.tolerations[0]',
+      /Exists/,
+    ],
+    ['clients of no values', selecting({ key: 'a', operator: 'In' }), `${SELECTOR}.matchExpressions[0]`, /values must/],
+    [
+      'clients of values that do not matter',
+      selecting({ key: 'a', operator: 'Exists', values: ['b'] }),
+      `${SELECTOR}.matchExpressions[0]`,
+      /values must be given for In/,
+    ],
+    ['clients of nobody', { networkPolicy: { clients: [{}] } }, 'spec.networkPolicy.clients[0]', /podSelector/],
+    [
+      'clients inside and outside at once',
+      { networkPolicy: { clients: [{ namespaceSelector: {}, ipBlock: { cidr: '10.0.0.0/8' } }] } },
+      'spec.networkPolicy.clients[0]',
+      /ipBlock alone/,
+    ],
+    [
+      'an affinity of one level more than it may have',
+      { pods: { affinity: { nodeAffinity: nested(16) } } },
+      'spec.pods.affinity',
+      /at most 16 levels/,
+    ],
+    [
+      'an affinity of one byte more than it may have',
+      { pods: { affinity: { nodeAffinity: { x: 'y'.repeat(32_768 - 24) } } } },
+      'spec.pods.affinity',
+      /has 32769 bytes/,
+    ],
+    [
       'a client of a strange name',
       { tls: { clientCertificates: [{ name: 'a' }, { name: '../b' }] } },
       'spec.tls.clientCertificates[1].name',
@@ -172,6 +222,24 @@ describe('effectiveSpec', () => {
     const effective = effectiveSpec(cluster(spec));
     expect(effective).toMatchObject({ ok: false, field });
     expect(effective).toMatchObject({ message: expect.stringMatching(message) });
+  });
+  it.each<[string, object]>([
+    ['clients of several names', { tls: { clientCertificates: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] } }],
+    ['a toleration of everything', { pods: { tolerations: [{ operator: 'Exists' }] } }],
+    [
+      'a toleration that ends',
+      { pods: { tolerations: [{ key: 'a', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }] } },
+    ],
+    ['a toleration of one value', { pods: { tolerations: [{ key: 'a', operator: 'Equal', value: 'b' }] } }],
+    ['clients of some values', selecting({ key: 'a', operator: 'NotIn', values: ['b'] })],
+    ['clients without a label', selecting({ key: 'a', operator: 'DoesNotExist' })],
+    ['clients outside', { networkPolicy: { clients: [{ ipBlock: { cidr: '10.0.0.0/8' } }] } }],
+    ['clients of some namespaces', { networkPolicy: { clients: [{ podSelector: {}, namespaceSelector: {} }] } }],
+    ['no compaction', { etcd: { autoCompaction: { mode: 'Revision', retention: '0' } } }],
+    ['an affinity as deep as it may be', { pods: { affinity: { nodeAffinity: nested(15) } } }],
+    ['an affinity as long as it may be', { pods: { affinity: { nodeAffinity: { x: 'y'.repeat(32_768 - 25) } } } }],
+  ])('takes %s', (_, spec) => {
+    expect(effectiveSpec(cluster(spec))).toMatchObject({ ok: true });
   });
   it.each(['0rders', 'Orders', 'orders-', 'or.ders', 'o'.repeat(53), '', 'orders\n'])('refuses the name %j', (name) => {
     expect(effectiveSpec(cluster({}, name))).toMatchObject({ ok: false, field: 'metadata.name' });

@@ -14,8 +14,14 @@ afterEach(() => void vi.useRealTimers());
 const TLS = ['ca.crt', 'tls.crt', 'tls.key'];
 const UID = '0f9e8d7c-1111-4222-8333-444455556667';
 
+const owned = (made: Job, owner: EtcdBackup): Job => {
+  const { name, uid } = owner.metadata;
+  const reference = { apiVersion: 'v', kind: 'EtcdBackup', name, uid: uid as string, controller: true };
+  return { ...made, metadata: { ...made.metadata, ownerReferences: [reference], resourceVersion: '7' } };
+};
+
 /** A controller whose cache is what the test says, and an API server that knows what was written. */
-function world(backups: readonly EtcdBackup[]) {
+function world(backups: readonly EtcdBackup[], livesAs?: { now: EtcdBackup | undefined }) {
   const cache: { jobs: Job[]; pods: Pod[] } = { jobs: [], pods: [] };
   const server = new Map<string, Job>();
   const said: EtcdBackup['status'][] = [];
@@ -30,7 +36,7 @@ function world(backups: readonly EtcdBackup[]) {
     onChange: () => undefined,
   });
   const live: Record<string, (name: string) => unknown> = {
-    EtcdBackup: named,
+    EtcdBackup: (name) => (livesAs === undefined ? named(name) : livesAs.now),
     EtcdCluster: () => cluster(),
     Job: (name) => server.get(name),
     Secret: () => secret,
@@ -96,6 +102,59 @@ it.each([
   expect(events).toEqual(reasons);
 });
 
+it.each<[string, EtcdBackup | undefined]>([
+  ['is done by now', backup({ status: { completionTime: '2026-11-23T07:00:20Z', conditions: [] } })],
+  ['is gone', undefined],
+  ['was made anew under its name', backup({ metadata: { uid: UID } })],
+])('a backup that %s, though the cache does not show it, gets no Job', async (_, now) => {
+  const { look, server } = world([backup()], { now });
+  await look('orders-now');
+  expect([...server.keys()]).toEqual([]);
+});
+
+it.each<[string, EtcdBackup]>([
+  ['is finished', backup({ status: { completionTime: '2026-11-23T07:00:20Z', conditions: [] } })],
+  ['is about to go', backup({ metadata: { deletionTimestamp: '2026-11-23T07:00:20Z' } })],
+])('a backup that %s is left alone', async (_, subject) => {
+  const { look, server, said } = world([subject]);
+  await look('orders-now');
+  expect([server.size, said]).toEqual([0, []]);
+});
+
+it('a Job that our own earlier request has made after all is taken for what it is', async () => {
+  const subject = backup();
+  const { look, server, said } = world([subject]);
+  server.set('orders-now-0f9e8d7c-1', owned(job(1, { created: '2026-11-23T07:00:29Z' }), subject));
+  await look('orders-now');
+  expect(said).toMatchObject([{ attempts: 1, conditions: [{ reason: 'Running' }, {}] }]);
+});
+
+it.each([
+  ['of somebody else', []],
+  [
+    'that only names the backup as its owner',
+    [{ apiVersion: 'v', kind: 'EtcdBackup', name: 'b', uid: backup().metadata.uid }],
+  ],
+])('a Job of its name %s is told, and not taken over', async (_, ownerReferences) => {
+  const { look, server, said, deleted } = world([backup()]);
+  const { metadata, ...rest } = job(1);
+  server.set('orders-now-0f9e8d7c-1', { ...rest, metadata: { ...metadata, ownerReferences } } as Job);
+  await expect(look('orders-now')).rejects.toMatchObject({ code: 'Invalid' });
+  expect(said).toMatchObject([{ conditions: [{ reason: 'JobRefused' }, { type: 'Stalled' }] }]);
+  expect([said[0]?.attempts, deleted]).toEqual([undefined, []]);
+});
+
+it('what was said is not said again', async () => {
+  const subject = backup();
+  const { look, cache, said } = world([subject]);
+  cache.jobs = [owned(job(1), subject)];
+  cache.pods = [pod({ phase: 'Running' })];
+  await look('orders-now');
+  subject.status = said[0] as NonNullable<EtcdBackup['status']>;
+  await look('orders-now');
+  expect(said).toHaveLength(1);
+});
+
 it('a Job that never came to be holds up nobody', async () => {
   const backups = [backup({ name: 'b' })];
   const { look, server } = world(backups);
@@ -106,12 +165,6 @@ it('a Job that never came to be holds up nobody', async () => {
   await look('a');
   expect([...server.keys()]).toEqual(['a-0f9e8d7c-1']);
 });
-
-const owned = (made: Job, owner: EtcdBackup): Job => {
-  const { name, uid } = owner.metadata;
-  const reference = { apiVersion: 'v', kind: 'EtcdBackup', name, uid: uid as string, controller: true };
-  return { ...made, metadata: { ...made.metadata, ownerReferences: [reference], resourceVersion: '7' } };
-};
 
 it('a member whose snapshot was corrupt is told by an Event of its own, though another one served', async () => {
   const subject = backup();

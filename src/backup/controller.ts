@@ -20,7 +20,7 @@ import {
 import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
 import { create } from '../runtime/writes.ts';
 import { BACKUP_ANNOTATIONS, jobName } from './marks.ts';
-import { observe, readPods, readPolicy } from './observe.ts';
+import { observe, ownedBy, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
 import { type JobSettings, renderJob } from './render/job.ts';
@@ -177,7 +177,7 @@ export class BackupController {
     const { name } = job.metadata;
     ctx.log.info({ step: 'CreateJob', job: name, attempt }, 'the Job of the backup is created');
     const made = await create(this.#deps, jobResource, job, ctx.signal);
-    if (made.metadata.ownerReferences?.some((r) => r.uid === backup.metadata.uid) !== true)
+    if (!ownedBy(made, backup.metadata.uid as string))
       throw new KubeError('Invalid', `a Job ${name} exists and is not of this backup; rename or delete it`);
     const reason = attempt === 1 ? 'Started' : 'Retried';
     const message = `Job ${name} takes a snapshot of ${backup.spec.clusterName}`;

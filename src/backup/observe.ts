@@ -35,7 +35,8 @@ export interface ObserveDeps {
   readonly settings: JobSettings | undefined;
 }
 
-const ownedBy = (o: Job | Pod, uid: string): boolean =>
+/** Controlled by it: that somebody names it as an owner proves nothing. */
+export const ownedBy = (o: Job | Pod, uid: string): boolean =>
   o.metadata.ownerReferences?.some((r) => r.uid === uid && r.controller === true) === true;
 
 export async function observe(deps: ObserveDeps, backup: EtcdBackup, signal: AbortSignal): Promise<ObservedBackup> {

@@ -107,6 +107,14 @@ const rows: [string, [number, Lease | undefined][], string][] = [
     ],
     'take',
   ],
+  [
+    'but is waited for as long as anybody may ask',
+    [
+      [0, lease('other', { seconds: 1e9 })],
+      [120_000, lease('other', { seconds: 1e9 })],
+    ],
+    'wait',
+  ],
 ];
 
 describe('decide', () => {
@@ -136,8 +144,10 @@ describe('leaseSpec', () => {
   });
 
   it('counts a transition when it is taken, and keeps the time of acquiring when it is renewed', () => {
-    const taken = leaseSpec(lease('other'), 'take', o);
-    expect(taken.leaseTransitions).toBe(1);
+    const other = lease('other');
+    const since = { ...other, spec: { ...other.spec, acquireTime: OLD, leaseTransitions: 6 } };
+    const taken = leaseSpec(since, 'take', o);
+    expect([taken.leaseTransitions, taken.acquireTime]).toEqual([7, '2026-05-06T07:08:09.123000Z']);
     const renewed = leaseSpec({ ...lease('me'), spec: taken }, 'renew', {
       ...o,
       now: new Date('2026-05-06T08:00:00Z'),

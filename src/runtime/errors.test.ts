@@ -15,6 +15,17 @@ const answers: [string, number, string, string, string][] = [
     'conflict',
   ],
   ['a wrong field', 422, status('Invalid', { details: { causes: [{ field: 'spec.x' }] } }), 'Invalid', 'terminal'],
+  ['a request that is none', 400, status('BadRequest'), 'Invalid', 'terminal'],
+  ['a request that is too large', 413, status('RequestEntityTooLarge'), 'Invalid', 'terminal'],
+  ['a body of another type', 415, status('UnsupportedMediaType'), 'Invalid', 'terminal'],
+  ['a request that took too long to come', 408, '', 'Timeout', 'retryable'],
+  [
+    'a conflict that speaks of the uid',
+    409,
+    status('AlreadyExists', { details: { causes: [{ field: 'metadata.uid' }] } }),
+    'AlreadyExists',
+    'conflict',
+  ],
   ['an object that is not there', 404, status('NotFound'), 'NotFound', 'terminal'],
   ['a right that is missing', 403, status('Forbidden'), 'Forbidden', 'terminal'],
   ['a token that is old', 401, status('Unauthorized'), 'Unauthorized', 'retryable'],
@@ -31,14 +42,35 @@ describe('errorOfResponse', () => {
     it(sentence, () => {
       const error = errorOfResponse(code, body, undefined);
       expect([error.code, error.class, error.status]).toEqual([expected, kind, code]);
+      expect(error.message).toBe(body.includes('said') ? 'said' : `HTTP status ${code}`);
     });
   }
+});
+
+it('an answer that asks for patience is an error that does', () => {
+  const details = { retryAfterSeconds: 5 };
+  expect(errorOfResponse(429, status('TooManyRequests'), '7').retryAfterMs).toBe(7_000);
+  expect(errorOfResponse(429, status('TooManyRequests', { details }), undefined)).toMatchObject({
+    retryAfterMs: 5_000,
+    reason: 'TooManyRequests',
+    details,
+  });
+  expect(errorOfResponse(429, '', undefined).retryAfterMs).toBeUndefined();
 });
 
 describe('isNamespaceGoing', () => {
   const refusal = (causes: object[]) => errorOfResponse(403, status('Forbidden', { details: { causes } }), undefined);
   const rows: [string, unknown, boolean][] = [
     ['a refusal because the namespace is being deleted', refusal([{ reason: 'NamespaceTerminating' }]), true],
+    [
+      'a conflict for that reason',
+      errorOfResponse(
+        409,
+        status('Conflict', { details: { causes: [{ reason: 'NamespaceTerminating' }] } }),
+        undefined,
+      ),
+      false,
+    ],
     ['another refusal', refusal([{ reason: 'FieldValueInvalid' }]), false],
     ['a refusal without a cause', errorOfResponse(403, status('Forbidden'), undefined), false],
     ['no refusal', new Error('x'), false],

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of connections: a server on this machine, and the way to it.
+// For tests of connections and of the queue: a server on this machine and the way to it, and a clock that the test turns.
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { onTestFinished, vi } from 'vitest';
 import type { KubeAuth } from './auth.ts';
+import type { Clock } from './queue.ts';
 
 /** Starts a server for the time of one test; gives its port. */
 export async function listen(server: Server): Promise<number> {
@@ -37,3 +38,34 @@ export async function pass(seconds: number): Promise<void> {
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+/** A clock that the test turns. */
+export class TestClock implements Clock {
+  #now = 0;
+  #timers: { at: number; run: () => void }[] = [];
+  now(): number {
+    return this.#now;
+  }
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((t) => t !== timer);
+    };
+  }
+  get pending(): number {
+    return this.#timers.length;
+  }
+  async turn(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = this.#timers.filter((t) => t.at <= this.#now);
+    this.#timers = this.#timers.filter((t) => t.at > this.#now);
+    for (const t of due) t.run();
+    await settle();
+  }
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+export const settle = async (): Promise<void> => {
+  for (let i = 0; i < 20; i += 1) await Promise.resolve();
+};

@@ -2,33 +2,8 @@
 // The work queue under a clock that the test turns.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Clock, type Failing, WorkQueue } from './queue.ts';
-
-class TestClock implements Clock {
-  #now = 0;
-  #timers: { at: number; run: () => void }[] = [];
-  now(): number {
-    return this.#now;
-  }
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + ms, run };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((t) => t !== timer);
-    };
-  }
-  async turn(ms: number): Promise<void> {
-    this.#now += ms;
-    const due = this.#timers.filter((t) => t.at <= this.#now);
-    this.#timers = this.#timers.filter((t) => t.at > this.#now);
-    for (const t of due) t.run();
-    await settle();
-  }
-}
-
-const settle = async (): Promise<void> => {
-  for (let i = 0; i < 20; i += 1) await Promise.resolve();
-};
+import { settle, TestClock } from './fixtures.ts';
+import { type Failing, WorkQueue } from './queue.ts';
 
 describe('work queue', () => {
   it('merges requests for a key that is waiting, and runs it once more when it is asked for while running', async () => {
@@ -156,46 +131,17 @@ describe('work queue', () => {
     );
   });
 
-  it('stops: takes nothing new and resolves when the last run has ended', async () => {
-    let release = (): void => undefined;
-    const queue = new WorkQueue({
-      workers: 1,
-      run: () =>
-        new Promise((r) => {
-          release = () => r(undefined);
-        }),
-    });
+  it('answers a pending time with a run that comes sooner', async () => {
+    const clock = new TestClock();
+    let runs = 0;
+    const queue = new WorkQueue({ workers: 1, clock, run: () => Promise.resolve(void (runs += 1)) });
+    queue.addAfter('a', 100);
     queue.add('a');
-    queue.add('b');
-    let stopped = false;
-    const stopping = queue.stop().then(() => {
-      stopped = true;
-    });
-    await settle();
-    expect(stopped).toBe(false);
-    release();
-    await stopping;
-    expect(queue.depth).toBe(0);
-  });
-
-  const hanging = ['slow/a', 'slow/b', 'slow/c', 'slow/d', 'slower/a', 'slower/b', 'slower/c'];
-  it.each([
-    ['one group', hanging.slice(0, 4), ['slow/a', 'slow/b', 'slow/c', 'slow/d']],
-    ['two groups', hanging, ['slow/a', 'slow/b', 'slow/c', 'slow/d', 'slower/a']],
-  ])('leaves workers to others when the keys of %s hang', async (_groups, keys, started) => {
-    const runs: string[] = [];
-    const queue = new WorkQueue({
-      workers: 6,
-      group: (key) => key.split('/')[0] as string,
-      reserve: 2,
-      run: (key) => {
-        runs.push(key);
-        return key.startsWith('slow') ? new Promise(() => undefined) : Promise.resolve(undefined);
-      },
-    });
-    for (const key of [...keys, 'quick/a', 'quick/b']) queue.add(key);
-    await settle();
-    expect(runs).toEqual([...started, 'quick/a', 'quick/b']);
+    await clock.turn(1000);
+    expect(runs).toBe(1);
+    queue.addAfter('a', 100);
+    await clock.turn(100);
+    expect(runs, 'and is asked for again as before').toBe(2);
   });
 
   it('tells a run since when the runs of its key have failed', async () => {

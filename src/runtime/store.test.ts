@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the cache tells its listeners for each thing that a watch can show.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { KubeObject } from './json.ts';
 import { ObjectStore } from './store.ts';
 
@@ -60,6 +60,23 @@ const rows: { sentence: string; act: (s: ObjectStore<KubeObject>) => void; told:
     told: ['- → u2@8'],
   },
   {
+    sentence: 'the end of an object is told',
+    act: (s) => {
+      s.upsert(object('a', 'u1', 5));
+      s.remove(object('a', 'u1', 6));
+      s.remove(object('a', 'u1', 6));
+    },
+    told: ['- → u1@5', 'u1@5 → -'],
+  },
+  {
+    sentence: 'a relist of its namespace tells what is gone',
+    act: (s) => {
+      s.upsert(object('a', 'u1', 5));
+      s.replace('ns', []);
+    },
+    told: ['- → u1@5', 'u1@5 → -'],
+  },
+  {
     sentence: 'a relist tells only differences',
     act: (s) => {
       s.replace('', [object('a', 'u1', 1), object('b', 'u2', 2)]);
@@ -101,6 +118,40 @@ describe('object store', () => {
       expect(told).toEqual(row.told);
     });
   }
+
+  it('has what it was shown, by name and by namespace, and nothing that is gone', () => {
+    const { store } = watched();
+    const [a, b] = [object('a', 'u1', 1), { metadata: { ...object('b', 'u2', 1).metadata, namespace: 'other' } }];
+    store.replace('', [a, b]);
+    expect(store.list().map((o) => o.metadata.name)).toEqual(['a', 'b']);
+    expect(store.list('other').map((o) => o.metadata.name)).toEqual(['b']);
+    store.remove(object('a', 'u1', 2));
+    expect([store.get(a.metadata), store.get(b.metadata)]).toEqual([undefined, b]);
+    store.replace('', []);
+    expect(store.list()).toEqual([]);
+    store.replace('', [object('a', 'u1', 9)]);
+    store.replace('', [object('a', 'u1', 7)], true);
+    expect(store.get(a.metadata)?.metadata.resourceVersion, 'also when the API server was set back').toBe('7');
+  });
+
+  it('was last heard of when the most silent of its watches was', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { store } = watched();
+    store.expect('a');
+    const began = performance.now();
+    vi.advanceTimersByTime(100);
+    store.contact('');
+    store.contact('nobody');
+    expect(store.lastContact).toBe(began);
+    vi.advanceTimersByTime(100);
+    store.replace('a', []);
+    expect(store.lastContact).toBe(began + 100);
+  });
+
+  it('is not synced before anybody said what is watched', () => {
+    expect(new ObjectStore<KubeObject>(() => undefined).synced).toBe(false);
+  });
 
   it('a handler that throws does not keep the others from hearing', () => {
     const errors: unknown[] = [];

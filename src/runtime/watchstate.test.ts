@@ -99,6 +99,20 @@ const rows: [string, Position, Ending, Partial<Position>][] = [
     { version: undefined, fast: 0 },
   ],
   [
+    'lasted a second: that is not at once',
+    { ...watching, fast: 2 },
+    ended(1_000),
+    { version: '107', failures: 0, fast: 0 },
+  ],
+  ['lasted less: it is', { ...watching, fast: 1 }, ended(999), { version: '107', failures: 1, fast: 2 }],
+  [
+    'fails after five seconds: the pause is short again',
+    { ...watching, failures: 9 },
+    ended(5_000, error('Unavailable')),
+    { failures: 1 },
+  ],
+  ['fails sooner: it is not', { ...watching, failures: 9 }, ended(4_999, error('Unavailable')), { failures: 10 }],
+  [
     'fails after a long good time: the pause is short again',
     { ...watching, failures: 9 },
     ended(30_000, error('Unavailable')),
@@ -173,5 +187,14 @@ describe('isOlder', () => {
     expect(isOlder('9007199254740992', '9007199254740993')).toBe(true);
     expect(isOlder('9007199254740993', '9007199254740992')).toBe(false);
   });
-  it('knows nothing of what is missing', () => expect(isOlder(undefined, '1')).toBe(false));
+  it.each([
+    [undefined, '1'],
+    ['1', undefined],
+    ['a', '9'],
+    ['1', 'b2'],
+    ['1', '-2'],
+    ['2', '2'],
+  ])('knows nothing of what is missing or no number: %s, %s', (a, b) => {
+    expect(isOlder(a, b)).toBe(false);
+  });
 });

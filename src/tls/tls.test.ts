@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Authorities, leaves, bundles and the key pool: judged by openssl, by Node's own reader and by real handshakes.
+// Authorities, leaves and bundles: judged by openssl, by Node's own reader and by real handshakes.
 import { execFile } from 'node:child_process';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { assert, asyncProperty, constantFrom, string } from 'fast-check';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, issueLeaf, type KeyCertificate, type LeafRequest } from './authority.ts';
 import { bundle, inspect } from './inspect.ts';
-import { generateKey, KeyPool } from './keys.ts';
+import { generateKey } from './keys.ts';
 import { authorityProblem, leafProblem } from './verify.ts';
 
 const run = promisify(execFile);
@@ -205,6 +205,21 @@ describe('a handshake', () => {
   });
 });
 
+/** A certificate of an elliptic-curve key, as other makers issue them, and its key. */
+async function curve(constraints: string): Promise<KeyCertificate> {
+  const config = `[req]\ndistinguished_name = dn\n[dn]\n[ext]\nbasicConstraints = ${constraints}\n`;
+  const folder = await mkdtemp(path.join(tmpdir(), 'quorate-tls-'));
+  try {
+    await writeFile(path.join(folder, 'config'), config);
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'key'];
+    const args = ['req', '-x509', ...key, '-config', 'config', '-extensions', 'ext', '-subj', '/CN=ca'];
+    const { stdout } = await run('openssl', args, { cwd: folder, timeout: 10_000 });
+    return { cert: stdout, key: await readFile(path.join(folder, 'key'), 'utf8') };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
 const inDays = (days: number): Date => new Date(Date.now() + days * DAY);
 
 describe('authorityProblem', () => {
@@ -214,6 +229,7 @@ describe('authorityProblem', () => {
     ['a key that is none', async () => ({ ...ca, key: 'x' }), 'the key does not belong to the certificate'],
     ['a leaf', () => leaf(), 'the certificate is not an authority'],
     ['no certificate', async () => ({ ...ca, cert: '' }), 'no PEM certificate found'],
+    ['a key of another kind', () => curve('CA:TRUE'), 'the key is ec, not rsa'],
   ])('%s is wrong with it, and then it signs nothing', async (_sentence, given, problem) => {
     const authority = await given();
     expect(authorityProblem(authority)).toBe(problem);
@@ -287,34 +303,5 @@ describe('bundle', () => {
     const joined = bundle(`\n# note\n${ca.cert.replaceAll('\n', '\r\n')}`, otherCa.cert + ca.cert);
     expect(joined).toBe(ca.cert + otherCa.cert);
     expect(bundle(joined)).toBe(joined);
-  });
-});
-
-describe('KeyPool', () => {
-  it('hands out keys made in advance, and makes one when it has none', async () => {
-    const pool = new KeyPool({ ready: { 2048: 1, 3072: 0 }, quietMs: 0 });
-    await expect.poll(() => pool.ready(2048), { timeout: 8_000 }).toBe(1);
-    const [ready, made, large] = await Promise.all([pool.take(2048), pool.take(2048), pool.take(3072)]);
-    pool.close();
-    expect(new Set([ready, made, large]).size).toBe(3);
-    const sizes = [ready, made, large].map((k) => createPrivateKey(k).asymmetricKeyDetails?.modulusLength);
-    expect(sizes).toEqual([2048, 2048, 3072]);
-  });
-
-  it('leaves the processor to others for as long as it is asked to pause', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-    try {
-      const pool = new KeyPool({ ready: { 2048: 1, 3072: 0 }, quietMs: 1_000 });
-      for (let i = 0; i < 5; i += 1) {
-        vi.advanceTimersByTime(900);
-        pool.pause();
-      }
-      expect(vi.getTimerCount(), 'it waits').toBe(1);
-      vi.advanceTimersByTime(1_000);
-      expect(vi.getTimerCount(), 'it makes a key').toBe(0);
-      pool.close();
-    } finally {
-      vi.useRealTimers();
-    }
   });
 });

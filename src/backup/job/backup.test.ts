@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
+import { EtcdError } from '../../etcd/errors.ts';
 import { BackupError, OutcomeUnknown } from '../failures.ts';
 import { decodeResult, encodeResult } from '../result.ts';
 import type { CreatedObject } from '../stores/store.ts';
@@ -130,6 +131,31 @@ it('a member that sends a corrupt snapshot is told of, and another one is taken'
   const done = await backUp(depsOf(store, ['m-0', 'm-1'], ['m-0']));
   expect(done).toMatchObject({ ok: true, member: 'm-1', corrupt: ['m-0'] });
   expect(decodeResult(encodeResult(done))).toEqual(done);
+});
+
+it('members that fail one after the other fail the backup, after three of them', async () => {
+  const { store, removed } = storeOf({ readBack: 'same' });
+  const deps = depsOf(store, ['m-0', 'm-1', 'm-2', 'm-3']);
+  const opened: string[] = [];
+  const open = ({ name }: { name: string }) => {
+    opened.push(name);
+    return Promise.reject(new EtcdError('Unavailable', `${name}: it is gone`));
+  };
+  const choose = deps.source.choose.bind(deps.source);
+  const failing = { ...deps, source: { choose, open } } as unknown as BackupDeps;
+  await expect(backUp(failing)).rejects.toMatchObject({ reason: 'SourceUnavailable' });
+  expect([opened, removed]).toEqual([['m-0', 'm-1', 'm-2'], []]);
+});
+
+it('a store that fails fails the backup at once: another member would not help', async () => {
+  const { store } = storeOf({ readBack: 'same' });
+  let created = 0;
+  const create = () => {
+    created += 1;
+    return Promise.reject(new BackupError('StoreFull', 'no room'));
+  };
+  await expect(backUp(depsOf({ ...store, create }, ['m-0', 'm-1']))).rejects.toMatchObject({ reason: 'StoreFull' });
+  expect(created).toBe(1);
 });
 
 it.each([

@@ -28,12 +28,31 @@ describe('the egress guard', () => {
   ])('refuses %s', (_, address) => {
     expect(guard.allows(address)).toBe(false);
   });
-  it.each(['10.0.0.7', '192.168.1.1', '198.18.16.9', '52.95.110.1', '2600:1f00::1', 'fd12:3456::1', '::ffff:10.0.0.7'])(
-    'allows %s',
-    (address) => {
-      expect(guard.allows(address)).toBe(true);
-    },
-  );
+  it.each([
+    '10.0.0.7',
+    '192.168.1.1',
+    '198.18.16.9',
+    '52.95.110.1',
+    '2600:1f00::1',
+    '2600:7f00:1::',
+    '64:7f00::7f00:1',
+    '64:ff9b::a00:7',
+    'fd12:3456::1',
+    '::ffff:10.0.0.7',
+    '1:2:3:4:5:6:7:8',
+  ])('allows %s', (address) => {
+    expect(guard.allows(address)).toBe(true);
+  });
+  it('refuses a range, in both families', () => {
+    const ranges = new EgressGuard({ refuse: ['10.96.0.0/12', 'fd00:10:96::/112'] });
+    const given = ['10.96.0.1', '10.111.255.255', '10.112.0.0', 'fd00:10:96::1', 'fd00:10:96::1:1'];
+    expect(given.map((address) => ranges.allows(address))).toEqual([false, false, true, false, true]);
+  });
+  it('refuses what an address carries inside, though the address itself is none of those', () => {
+    const own = new EgressGuard({ refuse: ['10.96.0.1'] });
+    for (const address of ['::ffff:10.96.0.1', '::10.96.0.1', '64:ff9b::10.96.0.1', '2002:a60:1::'])
+      expect(own.allows(address), address).toBe(false);
+  });
   it('refuses a host that is an address, with or without brackets, and leaves names to the look-up', () => {
     expect(() => guard.checkHost('[::1]')).toThrow(/may not connect/);
     expect(() => guard.checkHost('127.0.0.1')).toThrow(/may not connect/);
@@ -47,6 +66,8 @@ describe('the egress guard', () => {
     expect(error).toMatchObject({ reason: 'EndpointForbidden' });
     const allowed = new EgressGuard({ allow: ['127.0.0.0/8', '::1'] });
     await expect(new Promise((resolve) => allowed.lookup('localhost', { all: true }, resolve))).resolves.toBeNull();
+    const one = await new Promise((resolve) => allowed.lookup('localhost', {}, (_error, address) => resolve(address)));
+    expect(['127.0.0.1', '::1']).toContain(one);
   });
   it.each([
     ['10.96.0.1', ['10.96.0.1']],
@@ -58,6 +79,7 @@ describe('the egress guard', () => {
     expect(() => new EgressGuard({ refuse: apiServerAddresses(host) })).not.toThrow();
   });
   it('refuses ranges that are none', () => {
-    expect(() => new EgressGuard({ allow: ['everything'] })).toThrow(RangeError);
+    for (const range of ['everything', '10.0.0.0/8x', '10.0.0.0/', '10.0.0.0/1000'])
+      expect(() => new EgressGuard({ allow: [range] }), range).toThrow(RangeError);
   });
 });

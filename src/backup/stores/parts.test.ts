@@ -68,14 +68,17 @@ describe('a stream in parts', () => {
       { objectMode: true },
     );
     let [started, settled] = [0, 0];
-    const send = async (part: Part): Promise<void> => {
+    const signals: AbortSignal[] = [];
+    const send = async (part: Part, signal: AbortSignal): Promise<void> => {
       started += 1;
+      signals.push(signal);
       await new Promise(setImmediate);
       settled += 1;
       if (part.number === 3) throw new Error('full');
     };
     await expect(sendParts(body, { bytes: 8, buffers: 2 }, send)).rejects.toThrow('full');
     expect(body.destroyed).toBe(true);
+    expect(signals.map((s) => s.aborted)).toEqual(signals.map(() => true));
     expect(settled).toBe(started);
     expect(started).toBeLessThan(10);
   });

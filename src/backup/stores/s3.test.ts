@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { BackupError, OutcomeUnknown } from '../failures.ts';
 import { EgressGuard } from './egress.ts';
 import { openS3Store } from './s3.ts';
@@ -36,7 +36,7 @@ const done: Reply = (request, response) => {
 };
 
 /** A server that answers PUTs as told, one after the other, and knows no object. */
-async function store(puts: Reply[], onSent: (bytes: number) => void = () => undefined) {
+async function store(puts: Reply[], onSent: (bytes: number) => void = () => undefined, directory = credentialsDir) {
   const seen: string[] = [];
   const server = createServer((request, response) => {
     seen.push(request.method ?? '');
@@ -45,7 +45,7 @@ async function store(puts: Reply[], onSent: (bytes: number) => void = () => unde
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const settings = { bucket: 'backups', endpoint, forcePathStyle: true, credentialsDir };
+  const settings = { bucket: 'backups', endpoint, forcePathStyle: true, credentialsDir: directory };
   const opened = await openS3Store(settings, new EgressGuard({ allow: ['127.0.0.0/8'] }), onSent);
   open.push(opened, { close: () => server.closeAllConnections() }, server);
   const stop = new AbortController();
@@ -58,6 +58,35 @@ async function store(puts: Reply[], onSent: (bytes: number) => void = () => unde
     });
   return { create, stop, seen };
 }
+
+it.each([
+  ['that is no URL', 's3.example.com', /is no URL/],
+  ['of another protocol', 'ftp://s3.example.com', /must be an https:\/\/ or http:\/\/ URL/],
+  ['with a user', 'https://key@s3.example.com', /must not carry credentials/],
+  ['with a password', 'https://:secret@s3.example.com', /must not carry credentials/],
+  ['with a path', 'https://s3.example.com/bucket', /without a path/],
+  ['with a query', 'https://s3.example.com/?a=b', /without a path/],
+  ['with a fragment', 'https://s3.example.com/#a', /without a path/],
+  ['on this machine', 'http://127.0.0.1:9000', /may not connect/],
+  ['on this machine, in IPv6', 'http://[::1]:9000', /may not connect/],
+])('an endpoint %s is refused before anything is sent', async (_, endpoint, says) => {
+  const settings = { bucket: 'backups', endpoint, forcePathStyle: true, credentialsDir };
+  const opening = openS3Store(settings, new EgressGuard(), () => undefined);
+  await expect(opening).rejects.toMatchObject({ reason: 'EndpointForbidden', message: expect.stringMatching(says) });
+});
+
+it.each([
+  ['no secretAccessKey', { secretAccessKey: undefined }],
+  ['an empty accessKeyId', { accessKeyId: ' \n' }],
+])('credentials with %s are told, and nothing is sent', async (_, over) => {
+  const directory = await mkdtemp(join(tmpdir(), 'quorate-s3-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  for (const [name, text] of Object.entries({ accessKeyId: 'key', secretAccessKey: 'key', ...over }))
+    if (text !== undefined) await writeFile(join(directory, name), text);
+  const { create, seen } = await store([done], undefined, directory);
+  await expect(create()).rejects.toMatchObject({ reason: 'CredentialsUnreadable' });
+  expect(seen).toEqual([]);
+});
 
 it('a write that meets another one of the same name is made again', async () => {
   const { create, seen } = await store([answer(409, 'ConditionalRequestConflict'), done]);
