@@ -17,7 +17,7 @@ import { createAuthority, issueLeaf } from '../../src/tls/authority.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { kubectl } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
-import { cluster, condition } from './harness/cluster.ts';
+import { cluster, condition, memberFile } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
@@ -48,9 +48,9 @@ describe('bootstrap', () => {
       expect(status?.members?.filter((m) => m.role === 'Leader')).toHaveLength(1);
       const conf = await suite.kube.get(secrets, { namespace: space(), name: `${name}-tls-server` });
       for (let i = 0; i < replicas; i += 1) {
-        const file = Buffer.from(conf.data?.[`${name}-${i}.yaml`] ?? '', 'base64').toString();
-        expect(file).toContain('"initial-cluster-state": "existing"');
-        expect(file.match(/initial-cluster: .*/)?.[0].split(',')).toHaveLength(1);
+        const file = memberFile(conf, `${name}-${i}`);
+        expect(file['initial-cluster-state']).toBe('existing');
+        expect(file['initial-cluster']).toMatch(new RegExp(`^${name}-${i}=[^,]+$`));
       }
       const claims = await suite.kube.list(persistentVolumeClaims, space(), `etcd.quorate.dev/cluster=${name}`);
       expect(claims).toHaveLength(replicas);

@@ -13,7 +13,7 @@ import {
 } from '../../src/runtime/resources.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { emptyDataDirectory } from '../testbed/faults/volumes.ts';
-import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { cluster, condition, memberFile, waitAvailable } from './harness/cluster.ts';
 import type { Kube } from './harness/kube.ts';
 import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './harness/resources.ts';
 import { useOperator } from './harness/suite.ts';
@@ -208,8 +208,7 @@ describe.concurrent('a cluster that is not formed yet', () => {
         suite.kube.get(secrets, { namespace, name: 'blind-client-e2e' }),
         suite.kube.get(etcdClusters, object.metadata),
       ]);
-      const file = Buffer.from(server.data?.['blind-0.yaml'] ?? '', 'base64').toString();
-      const sealed = file.includes('"initial-cluster-state": "existing"');
+      const sealed = memberFile(server, 'blind-0')['initial-cluster-state'] === 'existing';
       return { sealed, client: client.metadata.uid, genesis: seen.status?.genesis };
     };
     const first = await read();

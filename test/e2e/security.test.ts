@@ -12,7 +12,7 @@ import { kubectl, kubectlResult } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
 import { objectStore } from '../testbed/s3.ts';
 import { ensureSettings } from '../testbed/settings.ts';
-import { cluster, waitAvailable } from './harness/cluster.ts';
+import { cluster, memberFile, waitAvailable } from './harness/cluster.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 import { objectsOf, processesOfJobs } from './security/traces.ts';
@@ -61,11 +61,16 @@ describe('security', () => {
     const conf = await suite.kube.get(secrets, { namespace: space(), name: 'cis-tls-server' });
     const peer = await suite.kube.get(secrets, { namespace: space(), name: 'cis-tls-peer' });
     for (let i = 0; i < 3; i += 1) {
-      const file = text(conf.data?.[`cis-${i}.yaml`]);
-      expect(file.match(/client-cert-auth: true/g)).toHaveLength(2);
-      expect(file.match(/trusted-ca-file:/g)).toHaveLength(2);
-      expect(file).toContain('tls-min-version: TLS1.2');
-      expect(file).not.toMatch(/auto-tls|allowed-cn|enable-pprof|http:\/\/(?!0\.0\.0\.0:2381)/);
+      const file = memberFile(conf, `cis-${i}`);
+      for (const side of ['client', 'peer'])
+        expect(file[`${side}-transport-security`]).toMatchObject({
+          'client-cert-auth': true,
+          'trusted-ca-file': expect.stringMatching(/ca\.crt$/) as string,
+        });
+      expect(file['tls-min-version']).toBe('TLS1.2');
+      expect(text(conf.data?.[`cis-${i}.yaml`])).not.toMatch(
+        /auto-tls|allowed-cn|enable-pprof|http:\/\/(?!0\.0\.0\.0:2381)/,
+      );
     }
     expect(text(conf.data?.['ca.crt'])).not.toBe(text(peer.data?.['ca.crt']));
     const [pod] = await suite.kube.list(pods, space(), of('cis'));
@@ -126,7 +131,7 @@ describe('security', () => {
       ['dial.key', 'modes-0.yaml', 'tls.key', 'tls.key'].map((file) => `${file} 440 0 65532`),
     );
     const conf = await suite.kube.get(secrets, { namespace: space(), name: 'modes-tls-server' });
-    expect(text(conf.data?.['modes-0.yaml'])).toMatch(/^ {2}"log-level": "info"$/m);
+    expect(memberFile(conf, 'modes-0')['log-level']).toBe('info');
   });
 
   test('a pod that the restricted standard forbids is refused where members, Jobs and the operator run', async () => {

@@ -2,6 +2,7 @@
 // EtcdClusters as the tests want them, and what to read from their status.
 import type { EtcdCluster } from '../../../src/api/cluster.ts';
 import { etcdClusters } from '../../../src/api/resources.ts';
+import type { Secret } from '../../../src/runtime/resources.ts';
 import type { Kube } from './kube.ts';
 import { until } from './until.ts';
 
@@ -66,3 +67,7 @@ export function waitAvailable(kube: Kube, namespace: string, name: string, withi
     holds: availableNow,
   });
 }
+
+/** What etcd is started with, from the Secret `<cluster>-tls-server`. */
+export const memberFile = ({ data }: Secret, pod: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(data?.[`${pod}.yaml`] ?? '', 'base64').toString()) as Record<string, unknown>;
