@@ -258,7 +258,7 @@ export class ClusterController {
     const uid = cluster.metadata.uid as string;
     const before = standingOf(this.#statuses.newest(cluster));
     const written = await this.#statuses.write(cluster, derive, ctx.signal).catch((e: unknown) => {
-      this.#untold.add(uid);
+      if (e instanceof KubeError && ['Timeout', 'Unavailable'].includes(e.code)) this.#untold.add(uid);
       throw e;
     });
     const { ready, stalled } = standingOf(this.#statuses.newest(cluster));
@@ -273,7 +273,8 @@ export class ClusterController {
     this.#own.forgetCluster(key.namespace, key.name);
     this.#statuses.forget(key);
     const living = new Set(this.#deps.clusters.list().map((c) => c.metadata.uid as string));
-    for (const uid of this.#remembered.keys()) if (!living.has(uid)) this.#remembered.delete(uid);
+    for (const known of [this.#remembered, this.#untold])
+      for (const uid of known.keys()) if (!living.has(uid)) known.delete(uid);
     const serving = new Set(
       this.#stores.pods.list().map((p) => memberHost(p.metadata.name, p.metadata.namespace as string)),
     );

@@ -237,6 +237,23 @@ export const unmarked = (record: Identity): ChildState[] => [
   same(renderStatefulSet(cluster, record)),
 ];
 
+/** Pod 2, bound to its node that long ago. */
+export function boundPod(o: { secondsAgo: number; told?: boolean; startTime?: string }): Pod {
+  const { files } = observed({ identity: unsealed });
+  const { metadata } = pod(2, identity.genesis, o.told === true ? files?.proofs['orders-2'] : undefined);
+  const lastTransitionTime = new Date(now.getTime() - o.secondsAgo * 1000).toISOString();
+  const conditions = [{ type: 'PodScheduled', status: 'True', lastTransitionTime }];
+  return { metadata, status: { conditions, ...(o.startTime === undefined ? {} : { startTime: o.startTime }) } };
+}
+
+/** Two members run and are sealed, the third is about to. */
+export const awaiting = (last: Pod) =>
+  observed({
+    identity: forming(0, 1),
+    members: members(down(2)),
+    pods: [...observed({ identity: forming(0, 1) }).pods.slice(0, 2), last],
+  });
+
 /** The one thing that is done next, or what is said when nothing is. */
 export function outcome({ seen }: Row): Omit<Row, 'sentence' | 'seen'> {
   const { step, findings } = plan(seen);

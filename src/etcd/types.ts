@@ -71,7 +71,7 @@ export interface KeyspaceHash {
   revision: bigint;
 }
 
-/** A 64-bit id from its decimal form to lower-case hexadecimal. */
+/** A 64-bit id from its decimal form, or its value, to lower-case hexadecimal. */
 export const hexId = (id: string | bigint): string => BigInt(id).toString(16);
 
 /** A 64-bit id from hexadecimal to the decimal form that the wire types take. */

@@ -10,7 +10,7 @@ export interface Rpc<R extends object> {
   readonly decode: (bytes: Buffer) => R;
 }
 
-/** A 64-bit number as protobufjs decodes it: two halves of 32 bits. Its own way to decimal text takes a thousand times as long. */
+/** A 64-bit number as protobufjs decodes it: two halves of 32 bits. Its own way to decimal text is slow. */
 export interface Long {
   readonly low: number;
   readonly high: number;

@@ -75,7 +75,7 @@ function memberFile(identity: Identity, member: MemberIdentity, namespace: strin
     logger: 'zap',
     'log-level': 'info',
   };
-  // JSON is YAML too, and takes a hundredth of the time to write.
+  // JSON is YAML too, and written without holding up a bootstrap.
   return `${JSON.stringify(file, undefined, 2)}\n`;
 }
 

@@ -5,11 +5,9 @@ import { ANNOTATIONS } from '../../api/names.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import {
   allSealed,
-  down,
+  awaiting,
+  boundPod,
   expected,
-  forming,
-  identity,
-  members,
   now,
   observed,
   outcome,
@@ -19,23 +17,6 @@ import {
 } from '../fixtures.ts';
 import type { Observed } from '../observed.ts';
 import { plan } from '../plan.ts';
-
-/** Pod 2, bound to its node that long ago. */
-function bound(o: { secondsAgo: number; told?: boolean; startTime?: string }): Pod {
-  const { files } = observed({ identity: unsealed });
-  const { metadata } = pod(2, identity.genesis, o.told === true ? files?.proofs['orders-2'] : undefined);
-  const lastTransitionTime = new Date(now.getTime() - o.secondsAgo * 1000).toISOString();
-  const conditions = [{ type: 'PodScheduled', status: 'True', lastTransitionTime }];
-  return { metadata, status: { conditions, ...(o.startTime === undefined ? {} : { startTime: o.startTime }) } };
-}
-
-/** Two members run and are sealed, the third is about to. */
-const awaiting = (last: Pod) =>
-  observed({
-    identity: forming(0, 1),
-    members: members(down(2)),
-    pods: [...observed({ identity: forming(0, 1) }).pods.slice(0, 2), last],
-  });
 
 /** All sealed and none proven; their kubelets were told first and last that many seconds ago. */
 function toldFor(first: number, last: number, error?: string) {
@@ -85,24 +66,24 @@ const unproven = (i: number): Observed => {
 const rows: Row[] = [
   {
     sentence: 'a kubelet that has not begun with a pod long after its binding is told of it',
-    seen: awaiting(bound({ secondsAgo: 3 })),
+    seen: awaiting(boundPod({ secondsAgo: 3 })),
     action: 'NudgeKubelets',
   },
   {
     sentence: 'a kubelet that was told of its pod is not told again',
-    seen: awaiting(bound({ secondsAgo: 3, told: true })),
+    seen: awaiting(boundPod({ secondsAgo: 3, told: true })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'a kubelet is given time to begin',
-    seen: awaiting(bound({ secondsAgo: 1 })),
+    seen: awaiting(boundPod({ secondsAgo: 1 })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
   {
     sentence: 'a kubelet that has begun is left alone, however long it takes',
-    seen: awaiting(bound({ secondsAgo: 3, startTime: '2026-11-23T09:59:58Z' })),
+    seen: awaiting(boundPod({ secondsAgo: 3, startTime: '2026-11-23T09:59:58Z' })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },
@@ -146,8 +127,8 @@ describe('a kubelet', () => {
   it.each<[string, Observed]>([
     ['of a pod that is bound to no node', awaiting(binding('PodScheduled', 'False'))],
     ['of a pod of which only something else is said', awaiting(binding('Ready', 'True'))],
-    ['of a pod on its way out', awaiting(going(bound({ secondsAgo: 3 })))],
-    ['of a pod that was bound two seconds ago', awaiting(bound({ secondsAgo: 2 }))],
+    ['of a pod on its way out', awaiting(going(boundPod({ secondsAgo: 3 })))],
+    ['of a pod that was bound two seconds ago', awaiting(boundPod({ secondsAgo: 2 }))],
     ['whose pod with an old file is on its way out', { ...unproven(1), pods: unproven(1).pods.map(going) }],
     ['that was told for the first time a second and a half ago', { ...unproven(1), now: new Date(ago(-1500)) }],
     ['that was told often, the last time a minute ago', toldFor(600, 60)],

@@ -4,11 +4,12 @@ import { describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../runtime/json.ts';
 import type { Pod } from '../../runtime/resources.ts';
 import {
+  awaiting,
+  boundPod,
   broken,
   down,
   expected,
   forming,
-  identity,
   members,
   now,
   observed,
@@ -20,23 +21,6 @@ import {
 import type { SecretState } from '../observed.ts';
 import { plan } from '../plan.ts';
 import { renderMemberFiles } from '../render/memberfile.ts';
-
-/** Pod 2, bound to its node that long ago. */
-function bound(o: { secondsAgo: number; told?: boolean; startTime?: string }): Pod {
-  const { files } = observed({ identity: unsealed });
-  const { metadata } = pod(2, identity.genesis, o.told === true ? files?.proofs['orders-2'] : undefined);
-  const lastTransitionTime = new Date(now.getTime() - o.secondsAgo * 1000).toISOString();
-  const conditions = [{ type: 'PodScheduled', status: 'True', lastTransitionTime }];
-  return { metadata, status: { conditions, ...(o.startTime === undefined ? {} : { startTime: o.startTime }) } };
-}
-
-/** Two members run and are sealed, the third is about to. */
-const awaiting = (last: Pod) =>
-  observed({
-    identity: forming(0, 1),
-    members: members(down(2)),
-    pods: [...observed({ identity: forming(0, 1) }).pods.slice(0, 2), last],
-  });
 
 /** Made that many seconds ago. */
 const aged = <T extends KubeObject>(o: T, seconds: number): T => {
@@ -93,7 +77,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'a pod whose container is not created for a minute is named, with where to look',
-    seen: awaiting(bound({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z' })),
+    seen: awaiting(boundPod({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z' })),
     finding: 'PodStuck',
     kind: 'blocked',
   },
