@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Authorities, leaves and bundles: judged by openssl, by Node's own reader and by real handshakes.
+// Authorities and leaves: judged by openssl, by Node's own reader and by real handshakes.
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -295,13 +295,5 @@ describe('certificates of other makers', () => {
       ipAddresses: ['10.0.0.1'],
       publicKeyType: 'ec',
     });
-  });
-});
-
-describe('bundle', () => {
-  it('holds every certificate once, in the order of first appearance, whatever the spacing', () => {
-    const joined = bundle(`\n# note\n${ca.cert.replaceAll('\n', '\r\n')}`, otherCa.cert + ca.cert);
-    expect(joined).toBe(ca.cert + otherCa.cert);
-    expect(bundle(joined)).toBe(joined);
   });
 });

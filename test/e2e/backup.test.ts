@@ -9,22 +9,16 @@ import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdBackups, etcdClusters } from '../../src/api/resources.ts';
 import { manifestSchema } from '../../src/backup/manifest.ts';
 import { conditionsProblem } from '../../src/runtime/conditions.ts';
-import type { KubeObject } from '../../src/runtime/json.ts';
-import { events, jobs, pods, type Resource, secrets } from '../../src/runtime/resources.ts';
+import { events, jobs, pods, secrets } from '../../src/runtime/resources.ts';
 import { cluster, condition } from './harness/cluster.ts';
 import { repository } from './harness/files.ts';
+import { ration } from './harness/policy.ts';
+import { resourceQuotas } from './harness/resources.ts';
 import { useOperator } from './harness/suite.ts';
 import { throughout, until } from './harness/until.ts';
 
 const suite = useOperator({ namespaces: 1, proxy: true });
 const space = () => suite.namespaces[0] ?? '';
-const quotas: Resource<KubeObject> = {
-  group: '',
-  version: 'v1',
-  plural: 'resourcequotas',
-  kind: 'ResourceQuota',
-  namespaced: true,
-};
 
 interface S3Env {
   readonly S3_ENDPOINT: string;
@@ -121,6 +115,8 @@ describe('a backup', () => {
       object: { key: done.status?.key, sha256: done.status?.sha256 },
     });
     const leader = (await suite.kube.get(etcdClusters, object.metadata)).status?.leader;
+    expect(leader).toMatch(/^orders-\d$/);
+    expect(done.status?.member).toMatch(/^orders-\d$/);
     expect(done.status?.member).not.toBe(leader);
     const healthy = await until('the cluster knows of its backup', {
       within: 20_000,
@@ -171,11 +167,13 @@ describe('a backup', () => {
 
   test('is made by the policy as it is, also when the operator has not seen the edit yet', async () => {
     const object = await suite.available(cluster(space(), 'edited', { backup: policy({ bucket: 'no-such-bucket' }) }));
+    // The one that is open, or the next: each ends within a minute, and may do so just now.
     const unseen = await suite.proxy.rule(
       { verb: 'watch', namespace: space(), resource: 'etcdclusters' },
-      { kind: 'freeze' },
+      { kind: 'freeze', scope: 'both' },
+      { times: 1 },
     );
-    expect((await unseen.state()).streams).toBe(1);
+    await unseen.struck(1, 10_000);
     await suite.kube.patch(etcdClusters, object.metadata, { spec: { backup: policy() } });
     await backUp('edited-now', 'edited');
     await becomes('edited-now', 'Completed');
@@ -248,8 +246,8 @@ describe('a backup that cannot be made', () => {
 
   test('whose Job is lost is made by another one, once', async () => {
     const object = await suite.available(cluster(space(), 'lost', { backup: policy() }));
-    const quota = { metadata: { name: 'no-more-pods', namespace: space() }, spec: { hard: { pods: '0' } } };
-    await suite.kube.create(quotas, quota);
+    const quota = { name: 'no-more-pods', namespace: space() };
+    await ration(suite.kube, quota, { pods: '0' });
     const created = await backUp('lost-now', 'lost');
     await becomes('lost-now', 'Running');
     const refused = await becomes('lost-now', 'PodsRefused');
@@ -261,7 +259,7 @@ describe('a backup that cannot be made', () => {
       read: () => jobsOf(created),
       holds: (made) => made.some((j) => j.metadata.name.endsWith('-2')),
     });
-    await suite.kube.delete(quotas, quota.metadata);
+    await suite.kube.delete(resourceQuotas, quota);
     const done = await becomes('lost-now', 'Completed', 120_000);
     expect(done.status?.attempts).toBe(2);
     expect(await keysOf(object)).toHaveLength(2);
@@ -335,9 +333,8 @@ describe('a schedule', () => {
   }, 240_000);
 
   test('whose run the API server refuses says so, and makes it as soon as it may', async () => {
-    const hard = { 'count/etcdbackups.etcd.quorate.dev': '0' };
-    const quota = { metadata: { name: 'no-more-backups', namespace: space() }, spec: { hard } };
-    await suite.kube.create(quotas, quota);
+    const quota = { name: 'no-more-backups', namespace: space() };
+    await ration(suite.kube, quota, { 'count/etcdbackups.etcd.quorate.dev': '0' });
     const schedules = [{ name: 'minutely', schedule: '* * * * *' }];
     const object = await suite.available(cluster(space(), 'refused', { backup: policy({ schedules }) }));
     await until('an Event of the cluster says so', {
@@ -345,7 +342,7 @@ describe('a schedule', () => {
       read: () => suite.kube.list(events, space()),
       holds: (found) => found.some((e) => e.regarding?.name === 'refused' && e.reason === 'BackupRefused'),
     });
-    await suite.kube.delete(quotas, quota.metadata);
+    await suite.kube.delete(resourceQuotas, quota);
     await until('a backup is made', {
       within: 90_000,
       read: () => suite.kube.list(etcdBackups, space()),
@@ -359,6 +356,10 @@ describe('a schedule', () => {
   test('keeps the newest ten of its completed EtcdBackups, and everything in the store', async () => {
     const object = await suite.kube.get(etcdClusters, { namespace: space(), name: 'timed' });
     const stored = await keysOf(object);
+    expect(stored).not.toEqual([]);
+    // They are only there to be old: nobody makes one that is seen before it is said to be done.
+    const archived = { namespace: space(), resource: 'jobs', name: 'timed-archived-*' };
+    const unmade = await suite.proxy.rule({ ...archived, verb: 'create' }, { kind: 'status', code: 503 });
     const days = Array.from({ length: 12 }, (_, i) => `2026-01-${String(i + 1).padStart(2, '0')}T00:00:00Z`);
     for (const day of days) {
       const name = `timed-archived-${day.slice(0, 10)}`;
@@ -382,11 +383,14 @@ describe('a schedule', () => {
         'status',
       );
     }
-    await until('ten of them are left', {
+    const left = await until('ten of them are left', {
       within: 60_000,
       read: async () => (await suite.kube.list(etcdBackups, space())).filter((b) => b.spec.schedule === 'archived'),
-      holds: (left) => left.length === 10 || `${left.length} are left`,
+      holds: (found) => found.length === 10 || `${found.length} are left`,
     });
+    const newest = days.slice(2).map((day) => `timed-archived-${day.slice(0, 10)}`);
+    expect(left.map(({ metadata }) => metadata.name).toSorted()).toEqual(newest);
     expect(await keysOf(object)).toEqual(stored);
+    await unmade.remove();
   });
 });

@@ -134,7 +134,9 @@ describe('bootstrap', () => {
       ['whole-client', 2381, 1],
       ['whole-peer', 2380, 1],
     ]);
-    for (const pod of await suite.kube.list(pods, space(), of)) {
+    const members = await suite.kube.list(pods, space(), of);
+    expect(members).toHaveLength(3);
+    for (const pod of members) {
       expect(pod.spec?.automountServiceAccountToken).toBe(false);
       expect(pod.spec?.volumes?.map((v) => v.name).toSorted((x, y) => x.localeCompare(y))).toEqual([
         'conf',

@@ -91,6 +91,7 @@ describe.concurrent('deletion', () => {
       holds: (o) => condition(o, 'Ready')?.message?.includes(claim.name) || `Ready: ${condition(o, 'Ready')?.message}`,
     });
     expect(condition(seen, 'Ready')).toMatchObject({ status: 'False', reason: 'Deleting' });
+    expect(await suite.kube.list(pods, space(), of('dropped'))).toEqual([]);
     await suite.kube.patch(persistentVolumeClaims, claim, { metadata: { finalizers: null } });
     await gone('dropped');
     await until('the claims are gone', {
@@ -114,7 +115,10 @@ describe.concurrent('deletion', () => {
       holds: (o) => (o.metadata.finalizers ?? []).length === 0,
     });
     await gone('spared');
-    expect(await suite.kube.list(persistentVolumeClaims, space(), of('spared'))).toHaveLength(1);
+    const left = await suite.kube.list(persistentVolumeClaims, space(), of('spared'));
+    expect(left.map(({ metadata }) => [metadata.name, metadata.deletionTimestamp])).toEqual([
+      ['data-spared-0', undefined],
+    ]);
   });
 
   // Secrets are neither listed nor watched, so this takes as long as it may; the others run meanwhile.

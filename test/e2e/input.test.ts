@@ -5,8 +5,9 @@ import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
 import { events, statefulSets } from '../../src/runtime/resources.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
+import { ration } from './harness/policy.ts';
 import { resourceQuotas } from './harness/resources.ts';
-import { memberLives, repairs } from './harness/scenario.ts';
+import { identities, memberLives, repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
@@ -74,13 +75,8 @@ describe.concurrent('impossible requests', () => {
 
   test('a quota of the namespace is told in the API server’s words; lifted, the cluster forms', async () => {
     const namespace = suite.namespaces[1] ?? '';
-    const quota = {
-      apiVersion: 'v1',
-      kind: 'ResourceQuota',
-      metadata: { name: 'none', namespace },
-      spec: { hard: { pods: '0' } },
-    };
-    await suite.kube.apply(quota);
+    const quota = { name: 'none', namespace };
+    await ration(suite.kube, quota, { pods: '0' });
     await suite.kube.create(etcdClusters, cluster(namespace, 'capped'));
     const seen = await until('the quota is told', {
       within: 60_000,
@@ -88,14 +84,14 @@ describe.concurrent('impossible requests', () => {
       holds: (o) => condition(o, 'Stalled')?.reason === 'PodsRefused' || `Ready: ${condition(o, 'Ready')?.message}`,
     });
     expect(condition(seen, 'Ready')?.message).toContain('exceeded quota');
-    await suite.kube.apply({ ...quota, spec: { hard: { pods: '50' } } } as never);
+    await suite.kube.patch(resourceQuotas, quota, { spec: { hard: { pods: '50' } } });
     await waitAvailable(suite.kube, namespace, 'capped', 150_000);
   });
 
   test('what somebody forges into an Event is told in one line, without what would move or colour the text around it', async () => {
     const namespace = suite.namespaces[2] ?? '';
     const metadata = { namespace, name: 'fooled' };
-    await suite.kube.create(resourceQuotas, { metadata: { name: 'none', namespace }, spec: { hard: { pods: '0' } } });
+    await ration(suite.kube, { name: 'none', namespace }, { pods: '0' });
     const object = await suite.kube.create(etcdClusters, cluster(namespace, 'fooled'));
     const set = await until('the StatefulSet is there', {
       within: 60_000,
@@ -220,6 +216,7 @@ describe.concurrent('impossible requests', () => {
     });
     expect(condition(seen, 'Ready')?.message).toContain('forming a new cluster');
     expect(condition(seen, 'Reconciling')).toBeUndefined();
+    expect(await identities(suite.kube, object)).toEqual({});
     await suite.kube.patch(etcdClusters, ref('paused'), { spec: { paused: false } });
     await waitAvailable(suite.kube, space(), 'paused', 120_000);
   });

@@ -372,6 +372,7 @@ describe('replay', () => {
     expect(streamed.lines).toHaveLength(listed.length + 1);
     await rule.remove();
     await streamed.ended;
+    expect(streamed.lines, 'nothing of what came after the mark').toHaveLength(listed.length + 1);
     expect((await ask('GET', collection)).text).toContain('"newer"');
   });
 });

@@ -32,10 +32,17 @@ const volumes = (o: EtcdCluster) => identities(suite.kube, o, [persistentVolumeC
 const again = (name: string) => waitAvailable(suite.kube, space(), name, 120_000);
 
 /** Waits until the object is there again with another UID. */
-async function deletedAndBack<T extends KubeObject>(kind: Resource<T>, name: string, within = 10_000): Promise<void> {
+async function deletedAndBack<T extends KubeObject>(
+  kind: Resource<T>,
+  name: string,
+  {
+    within = 10_000,
+    propagationPolicy = 'Background',
+  }: { within?: number; propagationPolicy?: 'Background' | 'Orphan' } = {},
+): Promise<void> {
   const ref = { namespace: space(), name };
   const before = await suite.kube.get(kind, ref);
-  await suite.kube.delete(kind, ref, { propagationPolicy: 'Background' });
+  await suite.kube.delete(kind, ref, { propagationPolicy });
   await until(`${kind.kind} ${name} is put back`, {
     within,
     read: () => suite.kube.get(kind, ref),
@@ -51,7 +58,7 @@ describe('repair', () => {
     const identity = await suite.kube.get(configMaps, { namespace: space(), name: 'torn-config' });
     await deletedAndBack(services, 'torn-client');
     // What the operator has just made is missed as soon as anything else: not at the next look.
-    await deletedAndBack(services, 'torn-client', 5_000);
+    await deletedAndBack(services, 'torn-client', { within: 5_000 });
     await deletedAndBack(services, 'torn-members');
     await deletedAndBack(services, 'torn-1');
     await deletedAndBack(podDisruptionBudgets, 'torn');
@@ -68,12 +75,7 @@ describe('repair', () => {
     const object = await suite.available(cluster(space(), 'set', { replicas: 3 }), 120_000);
     const recording = await suite.record(object);
     const lives = await memberLives(suite.kube, object);
-    await suite.kube.delete(statefulSets, { namespace: space(), name: 'set' }, { propagationPolicy: 'Orphan' });
-    await until('the StatefulSet is back', {
-      within: 10_000,
-      read: () => suite.kube.get(statefulSets, { namespace: space(), name: 'set' }),
-      holds: ({ metadata }) => metadata.deletionTimestamp === undefined,
-    });
+    await deletedAndBack(statefulSets, 'set', { propagationPolicy: 'Orphan', within: 30_000 });
     expect(await memberLives(suite.kube, object), 'an orphaning deletion touches no pod').toEqual(lives);
     await deletedAndBack(statefulSets, 'set');
     await until('every pod is another one', {
@@ -112,6 +114,7 @@ describe('repair', () => {
     await suite.kube.patch(networkPolicies, { namespace: space(), name: 'edited-peer' }, { spec: { ingress: [{}] } });
     const door = { namespace: space(), name: 'edited-client' };
     const clients = (await suite.kube.get(networkPolicies, door)).spec?.ingress ?? [];
+    expect(clients).toHaveLength(2);
     const wide = clients.map((rule) => ({
       ports: rule.ports?.map((p) => ({ ...p, endPort: 65_535 })),
       from: rule.from?.map((peer) => ({ ...peer, namespaceSelector: {} })),
@@ -163,6 +166,7 @@ describe('repair', () => {
     };
     const before = await read();
     const edited = (await suite.kube.get(configMaps, config)).data?.['identity.json']?.replace('Formed', 'Open');
+    expect(edited).toContain('Open');
     await suite.kube.patch(configMaps, config, { data: { 'identity.json': edited } });
     await suite.kube.patch(persistentVolumeClaims, claim, {
       metadata: {
@@ -254,17 +258,20 @@ describe('repair', () => {
       networkPolicy: { enabled: false },
       backup: null,
     };
-    await suite.kube.get(secrets, { namespace: space(), name: 'trimmed-tls-backup' });
+    const read = async () => ({
+      secret: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-client-old' }),
+      ofBackups: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-tls-backup' }),
+      policies: (await suite.kube.list(networkPolicies, space(), of('trimmed'))).length,
+      annotations: (await suite.kube.get(services, { namespace: space(), name: 'trimmed-client' })).metadata
+        .annotations,
+    });
+    const before = await read();
+    expect([before.secret, before.ofBackups]).not.toContain(undefined);
+    expect(before).toMatchObject({ policies: 2, annotations: service.annotations });
     await suite.kube.patch(etcdClusters, { namespace: space(), name: 'trimmed' }, { spec: edit });
     await until('they are gone', {
       within: 15_000,
-      read: async () => ({
-        secret: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-client-old' }),
-        ofBackups: await suite.kube.find(secrets, { namespace: space(), name: 'trimmed-tls-backup' }),
-        policies: (await suite.kube.list(networkPolicies, space(), of('trimmed'))).length,
-        annotations: (await suite.kube.get(services, { namespace: space(), name: 'trimmed-client' })).metadata
-          .annotations,
-      }),
+      read,
       holds: ({ secret, ofBackups, policies, annotations }) =>
         secret === undefined &&
         ofBackups === undefined &&
@@ -278,14 +285,22 @@ describe('repair', () => {
   test('one pod, then all pods killed at once: the same members return with every write', async () => {
     const object = await suite.available(cluster(space(), 'killed', { replicas: 3 }), 120_000);
     const recording = await suite.record(object);
-    const claims = await volumes(object);
+    const [claims, first] = [await volumes(object), await memberLives(suite.kube, object)];
+    const anew = (lives: string[], left: number) =>
+      until(`${3 - left} of the pods are other ones`, {
+        within: 60_000,
+        read: () => memberLives(suite.kube, object),
+        holds: (now) => now.length === 3 && now.filter((line) => lives.includes(line)).length === left,
+      });
     await recording.acknowledged(20, 30_000);
     await suite.kube.delete(pods, { namespace: space(), name: 'killed-1' }, { gracePeriodSeconds: 0 });
     await recording.acknowledged(20, 30_000);
+    const second = await anew(first, 2);
     await again('killed');
     for (const pod of await suite.kube.list(pods, space(), of('killed'))) {
       await suite.kube.delete(pods, pod.metadata, { gracePeriodSeconds: 0 });
     }
+    await anew(second, 0);
     await recording.acknowledged(20, 90_000);
     expect(ids(await again('killed'))).toEqual(ids(object));
     expect(await volumes(object)).toEqual(claims);

@@ -83,6 +83,7 @@ describe('crash sweep', () => {
           const made = (await writesOf(object.metadata.name)).filter(
             ({ verb, serverStatus }) => verb === 'create' && serverStatus === 201,
           );
+          expect(made.length, title).toBeGreaterThan(10);
           expect(new Set(made.map(({ path, name }) => `${path}/${name}`)).size, `${title}: created once`).toBe(
             made.length,
           );

@@ -100,6 +100,7 @@ describe.concurrent('writes', () => {
     const created = (await suite.proxy.writes({ verb: 'create', namespace })).filter(
       ({ serverStatus }) => serverStatus === 201,
     );
+    expect(created.length).toBeGreaterThan(10);
     expect(new Set(created.map(({ path, name }) => `${path}/${name}`)).size, 'each object is created once').toBe(
       created.length,
     );
@@ -179,10 +180,16 @@ describe.concurrent('writes', () => {
     await suite.kube.create(etcdClusters, poison);
     await nonsense.struck(1, 30_000);
     await suite.available(healthy);
-    await until('the poisoned cluster says that it is not ready', {
+    // Also one that is being formed is not ready: only a failure has this reason.
+    await until('the poisoned cluster says that it cannot be reconciled', {
       within: 60_000,
       read: () => suite.kube.get(etcdClusters, poison.metadata),
-      holds: (seen) => condition(seen, 'Ready')?.status === 'False' && Boolean(condition(seen, 'Ready')?.message),
+      holds: (seen) => {
+        const { status, reason, message } = condition(seen, 'Ready') ?? {};
+        return (
+          (status === 'False' && reason === 'ReconcileFailed' && Boolean(message)) || `Ready: ${reason}: ${message}`
+        );
+      },
     });
     expect(await suite.operator.restarts()).toBe(restarts);
     const tries = (await nonsense.state()).hits;

@@ -101,20 +101,23 @@ describe('security', () => {
     const spec = set?.spec?.template.spec;
     expect(spec?.volumes?.map((v) => v.secret?.secretName)).toEqual(['pods-tls-server', 'pods-tls-peer']);
     expect(spec?.automountServiceAccountToken).toBe(false);
+    const authority = await Promise.all(
+      ['pods-ca-peer', 'pods-ca-client'].map(
+        async (ca) => (await suite.kube.get(secrets, { namespace: space(), name: ca })).data?.['tls.key'],
+      ),
+    );
+    for (const key of authority) expect(text(key)).toContain('PRIVATE KEY');
     for (const name of ['pods-tls-server', 'pods-tls-peer', 'pods-tls-operator', 'pods-client-e2e']) {
-      const { data } = await suite.kube.get(secrets, { namespace: space(), name });
-      const authority = await Promise.all(
-        ['pods-ca-peer', 'pods-ca-client'].map(
-          async (ca) => (await suite.kube.get(secrets, { namespace: space(), name: ca })).data?.['tls.key'],
-        ),
-      );
+      const { data = {} } = await suite.kube.get(secrets, { namespace: space(), name });
+      expect(text(data['tls.key']), name).toContain('PRIVATE KEY');
       expect(
-        Object.values(data ?? {}).filter((value) => authority.includes(value)),
+        Object.values(data).filter((value) => authority.includes(value)),
         name,
       ).toEqual([]);
     }
-    const [config] = await suite.kube.list(configMaps, space(), of('pods'));
-    expect(JSON.stringify(config?.data)).not.toContain('PRIVATE KEY');
+    const configs = await suite.kube.list(configMaps, space(), of('pods'));
+    expect(configs.map(({ metadata }) => metadata.name)).toEqual(['pods-config']);
+    expect(JSON.stringify(configs)).not.toContain('PRIVATE KEY');
   });
 
   test('data and keys are not for other users of the node, and no member logs for debugging', async () => {

@@ -97,7 +97,8 @@ export class Operator {
       const node = each.spec?.nodeName;
       const container = each.status?.containerStatuses?.[0]?.containerID?.split('//')[1];
       if (!node || !container) throw new Error(`${each.metadata.name} has no running container`);
-      const script = `for p in /proc/[0-9]*; do grep -q ${container} $p/cgroup 2>/dev/null && kill -s ${signal.slice(3)} \${p#/proc/}; done; true`;
+      // A signal that reaches nobody must not look like one that changes nothing.
+      const script = `hit=1; for p in /proc/[0-9]*; do grep -q ${container} $p/cgroup 2>/dev/null && kill -s ${signal.slice(3)} \${p#/proc/} && hit=0; done; exit $hit`;
       await this.environment.exec(node, ['sh', '-c', script]);
     }
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Admission policies of a cluster's administrator, each for one namespace of the tests.
-import type { KubeObject } from '../../../src/runtime/json.ts';
+// Admission policies and quotas of a cluster's administrator, each for one namespace of the tests.
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeObject, Ref } from '../../../src/runtime/json.ts';
 import { apiVersionOf, pathOf, type Resource } from '../../../src/runtime/resources.ts';
 import type { Kube } from './kube.ts';
-import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './resources.ts';
+import { resourceQuotas, validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './resources.ts';
 import { until } from './until.ts';
 
 /** A policy in force. */
@@ -43,4 +44,14 @@ export async function refuse<T extends KubeObject>(
     holds: (refusal) => refusal.includes(message) || refusal,
   });
   return { lift, [Symbol.asyncDispose]: lift };
+}
+
+/** From when this resolves nobody gets more than `hard` in the quota's namespace; one that is only created holds nobody back. */
+export async function ration(kube: Kube, metadata: Ref, hard: Record<string, string>): Promise<void> {
+  await kube.create(resourceQuotas, { metadata, spec: { hard } });
+  await until('the quota is in force', {
+    within: 20_000,
+    read: () => kube.get(resourceQuotas, metadata),
+    holds: ({ status }) => isDeepStrictEqual(status?.hard, hard),
+  });
 }

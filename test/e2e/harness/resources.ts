@@ -24,11 +24,11 @@ const define = <T extends KubeObject>(group: string, plural: string, kind: strin
 
 export const deployments = define<Deployment>('apps', 'deployments', 'Deployment');
 export const namespaces = define<KubeObject>('', 'namespaces', 'Namespace', false);
-export const resourceQuotas = define<KubeObject & { spec: { hard: Record<string, string> } }>(
-  '',
-  'resourcequotas',
-  'ResourceQuota',
-);
+interface ResourceQuota extends KubeObject {
+  spec: { hard: Record<string, string> };
+  status?: { hard?: Record<string, string> };
+}
+export const resourceQuotas = define<ResourceQuota>('', 'resourcequotas', 'ResourceQuota');
 interface PersistentVolume extends KubeObject {
   spec: { persistentVolumeReclaimPolicy?: string; claimRef?: { uid?: string | null; resourceVersion?: string | null } };
 }

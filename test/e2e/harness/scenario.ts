@@ -79,6 +79,8 @@ export async function reappears(kube: Kube, object: EtcdCluster, oldUid: string,
 export async function memberLives(kube: Kube, object: EtcdCluster): Promise<string[]> {
   const { namespace, name } = refOf(object);
   const found = await kube.list(pods, namespace, `${selectorOf(name)},app.kubernetes.io/component=member`);
+  // Nobody was touched where nobody is: that would prove nothing.
+  if (found.length === 0) throw new Error(`${namespace}/${name} has no member pods`);
   return found
     .map(
       ({ metadata, status }) =>
