@@ -7,7 +7,7 @@ import { ok, serve } from '../runtime/fixtures.ts';
 import { pods } from '../runtime/resources.ts';
 import { KeyPool } from '../tls/keys.ts';
 import { act } from './act.ts';
-import { allSealed, broken, forming, observed, unmarked } from './fixtures.ts';
+import { allSealed, observed, unmarked } from './fixtures.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { plan } from './plan.ts';
@@ -50,25 +50,11 @@ it('a step whose first write fails ends only when its other writes have ended', 
     else if (posted.push(response) === 1) response.writeHead(500).end();
   });
   let ended = false;
-  const acting = step(observed(), { action: 'IssueAuthorities', sides: ['peer', 'client'], claims: [] } as never);
+  const acting = step(observed(), { action: 'IssueAuthorities', sides: ['peer', 'client'], children: [] } as never);
   const settled = acting.catch((e: unknown) => e).finally(() => void (ended = true));
   await expect.poll(() => posted.length, { timeout: 8_000 }).toBe(2);
   await client.find(pods, { namespace: 'shop', name: 'orders-0' });
   expect(ended).toBe(false);
   posted[1]?.end(JSON.stringify({ metadata: { namespace: 'shop', name: 'orders-ca-client' } }));
   expect(await settled).toMatchObject({ code: 'Unavailable' });
-});
-
-it('no StatefulSet is made before the Secrets that its pods mount can be', async () => {
-  const asked: string[] = [];
-  const { step } = await against(({ method, url }, response) => {
-    asked.push(`${method} ${url}`);
-    ok(response);
-  });
-  const { children, identity } = observed({ identity: forming() });
-  const missing = children.map(({ child, foreign }) => ({ child, live: undefined, foreign }));
-  const authorities = observed().authorities.map((a) => ({ ...a, secret: undefined }));
-  const planned = { action: 'Prepare', identity, replaces: '7', secrets: [broken], children: missing } as never;
-  await expect(step(observed({ authorities }), planned)).rejects.toThrow('not readable');
-  expect(asked).toEqual([]);
 });

@@ -10,7 +10,6 @@ import {
   type Pod,
   persistentVolumeClaims,
   pods,
-  type Secret,
   secrets as secretResource,
   statefulSets,
 } from '../runtime/resources.ts';
@@ -49,11 +48,9 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
     case 'IssueAuthorities':
       await all<unknown>([
         ...step.sides.map((side) => () => issueAuthority(deps, o.cluster, side, signal)),
-        ...step.claims.map((c) => () => putChild(deps, c, signal)),
+        ...step.children.map((c) => () => putChild(deps, c, signal)),
       ]);
       return;
-    case 'Prepare':
-      return prepare(deps, o, step, signal);
     case 'WriteSecrets':
       await all(step.secrets.map((s) => () => writeSecret(deps, o, s, signal)));
       return;
@@ -80,20 +77,6 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       await all(step.obsolete.map((x) => () => deleteObsolete(deps, o.cluster, x, signal)));
       return;
   }
-}
-
-/** Keys may have to be drawn first; from then on what the pods mount is there within moments of their StatefulSet. */
-async function prepare(deps: ActorDeps, o: Observed, step: Of<'Prepare'>, signal: AbortSignal): Promise<void> {
-  const issued = await Promise.all(step.secrets.map(async (s) => [s, await issueSecret(deps, o, s)] as const));
-  await all<unknown>([
-    ...step.children.map((c) => () => putChild(deps, c, signal)),
-    () => recordIdentity(deps, o, step, signal),
-    ...issued.map(
-      ([s, secret]) =>
-        () =>
-          putSecret(deps, s, secret, signal),
-    ),
-  ]);
 }
 
 /**
@@ -143,10 +126,6 @@ async function issueAuthority(deps: ActorDeps, cluster: EtcdCluster, side: Side,
 }
 
 async function writeSecret(deps: ActorDeps, o: Observed, s: SecretState, signal: AbortSignal): Promise<void> {
-  await putSecret(deps, s, await issueSecret(deps, o, s), signal);
-}
-
-async function issueSecret(deps: ActorDeps, o: Observed, s: SecretState): Promise<Secret> {
   const authority = authorityOf(o, s.need.side);
   const leaves = await Promise.all(
     s.need.leaves.map(async (leaf) => {
@@ -167,17 +146,14 @@ async function issueSecret(deps: ActorDeps, o: Observed, s: SecretState): Promis
       return issue(old).catch(async () => issue(await deps.keys.take(2048)));
     }),
   );
-  return renderSecret(o.cluster, s.need, authority.cert, leaves);
-}
-
-async function putSecret(deps: ActorDeps, s: SecretState, desired: Secret, signal: AbortSignal): Promise<void> {
+  const desired = renderSecret(o.cluster, s.need, authority.cert, leaves);
   if (s.secret === undefined) {
     deps.secrets.note(await create(deps, secretResource, desired, signal));
     return;
   }
   const { resourceVersion, uid } = s.secret.metadata;
   // Remembered Secrets may be minutes old: on a conflict forget, so that the next pass reads what is really there.
-  deps.secrets.forget(desired.metadata.namespace as string, s.need.name);
+  deps.secrets.forget(o.cluster.metadata.namespace as string, s.need.name);
   const type = s.secret.type ?? desired.type;
   const metadata = { ...desired.metadata, resourceVersion, uid };
   deps.secrets.note(await deps.client.update(secretResource, { ...desired, type, metadata }, { signal }));

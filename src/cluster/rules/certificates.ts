@@ -3,7 +3,7 @@
 import { inspect } from '../../tls/inspect.ts';
 import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, type Side, secretText } from '../render/certificates.ts';
-import { isClaim, wantsWrite } from './children.ts';
+import { wantsWrite } from './children.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Ruling } from './rule.ts';
 
@@ -33,13 +33,17 @@ export function authorityRule(o: Observed): Ruling | undefined {
   }
   const unusable = o.authorities.map((a) => unusableAuthority(o, a)).find((ruling) => ruling !== undefined);
   if (unusable !== undefined) return unusable;
-  if (o.identity.authorities !== undefined) return undefined;
-  const sides = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
-  if (sides.length === 0) return undefined;
-  // The StatefulSet waits for its claims, so they are made meanwhile; the rest can be made with it.
-  const claims = o.children.filter((c) => isClaim(c) && wantsWrite(o, c));
-  const message = `issuing the certificate authorities for ${sides.join(' and ')}`;
-  return { step: { action: 'IssueAuthorities', sides, claims, reason: 'AuthoritiesIssued', message } };
+  if (o.identity.authorities === undefined) {
+    const missing = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
+    if (missing.length > 0) {
+      // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
+      const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet' && wantsWrite(o, c));
+      const message = `issuing the certificate authorities for ${missing.join(' and ')}`;
+      return { step: { action: 'IssueAuthorities', sides: missing, children, reason: 'AuthoritiesIssued', message } };
+    }
+    return recordAuthorities(o);
+  }
+  return undefined;
 }
 
 const GO_ON = 'members and clients go on with the certificates they have, but none can be issued';
@@ -71,6 +75,16 @@ function unusableAuthority(o: Observed, a: AuthorityState): Ruling | undefined {
   }
   const remedy = `restore the Secret from a backup, with the key of the authority ${wanted.slice(0, 16)}…`;
   return blocked('AuthorityUnreadable', `the Secret ${name} cannot sign: ${a.problem}; ${GO_ON}: ${remedy}`);
+}
+
+function recordAuthorities(o: Observed): Ruling | undefined {
+  const print = (side: Side) => o.authorities.find((a) => a.side === side)?.fingerprint;
+  const [peer, client] = [print('peer'), print('client')];
+  if (o.identity === undefined || peer === undefined || client === undefined) return undefined;
+  const identity = { ...o.identity, authorities: { peer, client } };
+  const message = 'recording the fingerprints of the certificate authorities';
+  const replaces = o.config?.metadata.resourceVersion;
+  return { step: { action: 'RecordIdentity', identity, replaces, reason: 'AuthoritiesRecorded', message } };
 }
 
 export const canSign = (o: Observed, a: AuthorityState): boolean =>

@@ -14,7 +14,7 @@ import type { Finding, Ruling } from './rule.ts';
 const LOOK_AGAIN_MS = 5_000;
 const REFUSED_MS = 30_000;
 
-export const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
+const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
 
 /** False for a claim that is not there, for the empty one that the StatefulSet controller makes in its place, and for another cluster's. */

@@ -28,15 +28,7 @@ export type Step = {
   readonly event?: boolean;
 } & (
   | { readonly action: 'RecordIdentity'; readonly identity: Identity; readonly replaces: string | undefined }
-  | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[]; readonly claims: readonly ChildState[] }
-  | {
-      readonly action: 'Prepare';
-      readonly identity: Identity;
-      readonly replaces: string | undefined;
-      readonly secrets: readonly SecretState[];
-      /** In the order in which they are begun. */
-      readonly children: readonly ChildState[];
-    }
+  | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[]; readonly children: readonly ChildState[] }
   | { readonly action: 'WriteSecrets'; readonly secrets: readonly SecretState[] }
   | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
   | { readonly action: 'SealMembers'; readonly seal: Seal }
