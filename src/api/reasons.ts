@@ -211,7 +211,11 @@ const TLS = {
 
 const STEPS = {
   AuthoritiesIssued: r('log', 'The certificate authorities are being made.', 'Wait.'),
-  AuthoritiesRecorded: r('log', 'The record of the cluster learns its authorities.', 'Wait.'),
+  AuthoritiesRecorded: r(
+    'log',
+    'The record of the cluster learns its authorities; the first certificates and pods are made with it.',
+    'Wait.',
+  ),
   CertificatesIssued: r('log, Event', 'Certificates are being made.', 'Wait.'),
   ChildrenCreated: r('log', 'Objects of the cluster are being made.', 'Wait.'),
   ChildrenRestored: r(

@@ -51,6 +51,8 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
         ...step.children.map((c) => () => putChild(deps, c, signal)),
       ]);
       return;
+    case 'Prepare':
+      return prepare(deps, o, step, signal);
     case 'WriteSecrets':
       await all(step.secrets.map((s) => () => writeSecret(deps, o, s, signal)));
       return;
@@ -77,6 +79,15 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       await all(step.obsolete.map((x) => () => deleteObsolete(deps, o.cluster, x, signal)));
       return;
   }
+}
+
+/** No pod waits for what it mounts, nor is made where that is refused. */
+async function prepare(deps: ActorDeps, o: Observed, step: Of<'Prepare'>, signal: AbortSignal): Promise<void> {
+  await all([
+    () => recordIdentity(deps, o, step, signal),
+    ...step.secrets.map((s) => () => writeSecret(deps, o, s, signal)),
+  ]);
+  await all(step.children.map((c) => () => putChild(deps, c, signal)));
 }
 
 /**

@@ -5,6 +5,7 @@ import { authorityRule, certificateRule } from './rules/certificates.ts';
 import { childrenRule, missingPodRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
+import { prepareRule } from './rules/prepare.ts';
 import { recordRule } from './rules/record.ts';
 import type { Finding, Rule, Step } from './rules/rule.ts';
 import { nudgeRule, sealRule, stalePodRule } from './rules/seal.ts';
@@ -21,6 +22,7 @@ const OBJECT_RULES: readonly Rule[] = [
   reformRule,
   recordRule,
   authorityRule,
+  prepareRule,
   certificateRule,
   childrenRule,
   statefulSetRule,

@@ -5,6 +5,7 @@ import { etcdClusters } from '../../src/api/resources.ts';
 import type { KubeObject } from '../../src/runtime/json.ts';
 import {
   configMaps,
+  events,
   networkPolicies,
   persistentVolumeClaims,
   podDisruptionBudgets,
@@ -49,7 +50,7 @@ function strangers(namespace: string): Stranger[] {
   ];
 }
 
-const suite = useOperator({ namespaces: 5, proxy: true });
+const suite = useOperator({ namespaces: 6, proxy: true });
 
 describe.concurrent('writes', () => {
   test('6. with a conflict on every third update the cluster forms, tries are bounded, and the user keeps an edit', async () => {
@@ -165,6 +166,28 @@ describe.concurrent('writes', () => {
     }
     expect((await lost.state()).hits).toBeGreaterThan(2);
     await lost.remove();
+  });
+
+  test('13b. a status that was written with its reply lost is told in an Event all the same', async () => {
+    const namespace = suite.namespaces[5] ?? '';
+    const object = cluster(namespace, 'greedy', { pods: { resources: { requests: { cpu: '900' } } } });
+    const lost = await suite.proxy.rule(
+      { verb: 'patch', namespace, resource: 'etcdclusters', subresource: 'status' },
+      { kind: 'lose-reply' },
+    );
+    const { metadata } = await suite.kube.create(etcdClusters, object);
+    await until('an Event tells that there is no room', {
+      within: 60_000,
+      read: () => suite.kube.list(events, namespace),
+      holds: (told) =>
+        told.some((e) => e.type === 'Warning' && e.reason === 'Unschedulable' && e.regarding?.uid === metadata.uid),
+    });
+    const heard = (await suite.proxy.requests({ verb: 'patch', namespace, subresource: 'status' })).filter(
+      ({ status }) => status !== 0,
+    );
+    expect(heard, 'answers that the operator got').toEqual([]);
+    await lost.remove();
+    await suite.remove(object);
   });
 
   // A promise that rejects and that nobody awaits cannot be brought about from outside, as long as nobody knows of one:

@@ -20,8 +20,9 @@ import {
 } from '../fixtures.ts';
 import type { AuthorityState, ChildState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, renderAuthoritySecret, type Side } from '../render/certificates.ts';
+import { renderNetworkPolicies } from '../render/policies.ts';
 import { renderServices } from '../render/services.ts';
-import { renderStatefulSet } from '../render/statefulset.ts';
+import { renderClaims, renderStatefulSet } from '../render/statefulset.ts';
 import { authorityRule, certificateRule } from './certificates.ts';
 
 const cluster = { metadata: { name: 'orders', namespace: 'shop', uid: 'u1' } } as EtcdCluster;
@@ -62,19 +63,6 @@ describe('an authority that no record names', () => {
     expect(authorityRule(o)?.step).toMatchObject({ action: 'IssueAuthorities', sides: ['peer', 'client'] });
   });
 
-  it('is recorded when the leaves are of it', () => {
-    const o = rebuilt(
-      [authority('peer', first), authority('client', second)],
-      [leaf('peer', first), leaf('client', second)],
-    );
-    const [peer, client] = o.authorities.map((a) => a.fingerprint);
-    expect(authorityRule(o)?.step).toMatchObject({
-      action: 'RecordIdentity',
-      reason: 'AuthoritiesRecorded',
-      identity: { authorities: { peer, client } },
-    });
-  });
-
   it('is judged by any leaf of its side that tells, and by none of somebody else', () => {
     const [silent, telling] = [leaf('client', undefined), leaf('client', second)];
     const lost = rebuilt([authority('peer', first), authority('client', undefined)], [silent, telling]);
@@ -84,9 +72,13 @@ describe('an authority that no record names', () => {
     expect(authorityRule(fresh)?.step).toMatchObject({ action: 'IssueAuthorities', sides: ['client'] });
   });
 
-  it('is minted together with what needs no certificate: the StatefulSet waits, and what is there is left alone', () => {
-    const [services, set] = [renderServices(fixture, spec, identity), renderStatefulSet(fixture, identity)];
-    const children = [...services, set].map((child) => ({ child, live: undefined, foreign: undefined }));
+  it('is minted together with the claims and policies that are missing; what is there, Services and StatefulSet are left', () => {
+    const children = [
+      ...renderClaims(fixture, identity),
+      ...renderServices(fixture, spec, identity),
+      ...renderNetworkPolicies(fixture, spec, 'quorate-system'),
+      renderStatefulSet(fixture, identity),
+    ].map((child) => ({ child, live: undefined, foreign: undefined }));
     const [there, ...others] = children.map((c) => c as ChildState);
     const { authorities: _, ...forming } = unsealed;
     const o = {
@@ -96,7 +88,9 @@ describe('an authority that no record names', () => {
     };
     const step = authorityRule(o)?.step;
     const made = step?.action === 'IssueAuthorities' ? step.children.map((c) => c.child.desired.metadata.name) : [];
-    expect(made).toEqual(services.slice(1).map((c) => c.desired.metadata.name));
+    const policies = renderNetworkPolicies(fixture, spec, 'quorate-system').map((c) => c.desired.metadata.name);
+    expect(policies).not.toEqual([]);
+    expect(made).toEqual(['data-orders-1', 'data-orders-2', ...policies]);
   });
 
   it.each<[string, () => KeyCertificate | undefined]>([

@@ -23,6 +23,9 @@ function trusted(o: Observed, side: Side): string | undefined {
   return o.identity?.authorities?.[side] ?? leaves.map(issuerOf).find((issuer) => issuer !== undefined);
 }
 
+/** Made together with the first pods, when there are Secrets that these can mount. */
+const WITH_PODS = ['StatefulSet', 'Service'];
+
 export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined) return undefined;
   for (const { side, foreign } of o.authorities) {
@@ -33,17 +36,13 @@ export function authorityRule(o: Observed): Ruling | undefined {
   }
   const unusable = o.authorities.map((a) => unusableAuthority(o, a)).find((ruling) => ruling !== undefined);
   if (unusable !== undefined) return unusable;
-  if (o.identity.authorities === undefined) {
-    const missing = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
-    if (missing.length > 0) {
-      // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
-      const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet' && wantsWrite(o, c));
-      const message = `issuing the certificate authorities for ${missing.join(' and ')}`;
-      return { step: { action: 'IssueAuthorities', sides: missing, children, reason: 'AuthoritiesIssued', message } };
-    }
-    return recordAuthorities(o);
-  }
-  return undefined;
+  if (o.identity.authorities !== undefined) return undefined;
+  const sides = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
+  if (sides.length === 0) return undefined;
+  // What needs no certificate, and has to be there before the first pod, is made meanwhile.
+  const children = o.children.filter((c) => !WITH_PODS.includes(c.child.resource.kind) && wantsWrite(o, c));
+  const message = `issuing the certificate authorities for ${sides.join(' and ')}`;
+  return { step: { action: 'IssueAuthorities', sides, children, reason: 'AuthoritiesIssued', message } };
 }
 
 const GO_ON = 'members and clients go on with the certificates they have, but none can be issued';
@@ -75,16 +74,6 @@ function unusableAuthority(o: Observed, a: AuthorityState): Ruling | undefined {
   }
   const remedy = `restore the Secret from a backup, with the key of the authority ${wanted.slice(0, 16)}…`;
   return blocked('AuthorityUnreadable', `the Secret ${name} cannot sign: ${a.problem}; ${GO_ON}: ${remedy}`);
-}
-
-function recordAuthorities(o: Observed): Ruling | undefined {
-  const print = (side: Side) => o.authorities.find((a) => a.side === side)?.fingerprint;
-  const [peer, client] = [print('peer'), print('client')];
-  if (o.identity === undefined || peer === undefined || client === undefined) return undefined;
-  const identity = { ...o.identity, authorities: { peer, client } };
-  const message = 'recording the fingerprints of the certificate authorities';
-  const replaces = o.config?.metadata.resourceVersion;
-  return { step: { action: 'RecordIdentity', identity, replaces, reason: 'AuthoritiesRecorded', message } };
 }
 
 export const canSign = (o: Observed, a: AuthorityState): boolean =>

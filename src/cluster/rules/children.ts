@@ -15,6 +15,7 @@ const LOOK_AGAIN_MS = 5_000;
 const REFUSED_MS = 30_000;
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
+const isSet = (c: ChildState): boolean => c.child.resource.kind === 'StatefulSet';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
 
 /** False for a claim that is not there, for the empty one that the StatefulSet controller makes in its place, and for another cluster's. */
@@ -48,7 +49,7 @@ export function wantsWrite(o: Observed, c: ChildState): boolean {
 }
 
 export function childrenRule(o: Observed): Ruling | undefined {
-  const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
+  const set = o.children.find(isSet);
   const fixed = set === undefined ? undefined : fixedDrift(set);
   if (set?.live !== undefined && fixed !== undefined && !mountsForeign(o)) {
     const message = `replacing ${label(set)} (${fixed}), which cannot be changed; its pods stay`;
@@ -64,7 +65,7 @@ export function childrenRule(o: Observed): Ruling | undefined {
   }
   const unfit = unfitClaim(o);
   if (unfit !== undefined) return { finding: unfit, stop: true };
-  const children = o.children.filter((c) => c.child.resource.kind !== 'StatefulSet');
+  const children = o.children.filter((c) => !isSet(c));
   const due = children.filter((c) => wantsWrite(o, c));
   if (due.length > 0) return { step: putStep(o, due) };
   // In place of a formed cluster's claim it is told with how the data comes back.
@@ -83,7 +84,7 @@ function mountsForeign(o: Observed): boolean {
 }
 
 export function statefulSetRule(o: Observed): Ruling | undefined {
-  const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
+  const set = o.children.find(isSet);
   if (set === undefined) return undefined;
   if (set.foreign !== undefined) return foreignRuling(o, 'StatefulSet', set.child.desired.metadata.name, set.foreign);
   return wantsWrite(o, set) && !mountsForeign(o) ? { step: putStep(o, [set]) } : undefined;
@@ -95,7 +96,7 @@ export function statefulSetRule(o: Observed): Ruling | undefined {
  * it look at once.
  */
 export function missingPodRule(o: Observed): Ruling | undefined {
-  const set = o.children.find((c) => c.child.resource.kind === 'StatefulSet');
+  const set = o.children.find(isSet);
   if (set?.live === undefined || set.foreign !== undefined) return undefined;
   const missing = (o.identity?.members ?? []).filter((m) => !o.pods.some((p) => p.metadata.name === m.name));
   const { creationTimestamp, annotations } = set.live.metadata;

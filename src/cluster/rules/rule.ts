@@ -29,6 +29,14 @@ export type Step = {
 } & (
   | { readonly action: 'RecordIdentity'; readonly identity: Identity; readonly replaces: string | undefined }
   | { readonly action: 'IssueAuthorities'; readonly sides: readonly Side[]; readonly children: readonly ChildState[] }
+  | {
+      readonly action: 'Prepare';
+      readonly identity: Identity;
+      readonly replaces: string | undefined;
+      readonly secrets: readonly SecretState[];
+      /** Begun in this order when the record and the Secrets are there. */
+      readonly children: readonly ChildState[];
+    }
   | { readonly action: 'WriteSecrets'; readonly secrets: readonly SecretState[] }
   | { readonly action: 'PutChildren'; readonly children: readonly ChildState[] }
   | { readonly action: 'SealMembers'; readonly seal: Seal }
