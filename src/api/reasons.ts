@@ -213,7 +213,7 @@ const STEPS = {
   AuthoritiesIssued: r('log', 'The certificate authorities are being made.', 'Wait.'),
   AuthoritiesRecorded: r(
     'log',
-    'The record of the cluster learns its authorities; the first certificates and pods are made with it.',
+    'The record of the cluster learns its authorities; the first certificates and the Services are made with it.',
     'Wait.',
   ),
   CertificatesIssued: r('log, Event', 'Certificates are being made.', 'Wait.'),

@@ -7,7 +7,7 @@ import { ok, serve } from '../runtime/fixtures.ts';
 import { pods } from '../runtime/resources.ts';
 import { KeyPool } from '../tls/keys.ts';
 import { act } from './act.ts';
-import { allSealed, forming, observed, unmarked } from './fixtures.ts';
+import { allSealed, observed, unmarked } from './fixtures.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
 import { plan } from './plan.ts';
@@ -57,30 +57,4 @@ it('a step whose first write fails ends only when its other writes have ended', 
   expect(ended).toBe(false);
   posted[1]?.end(JSON.stringify({ metadata: { namespace: 'shop', name: 'orders-ca-client' } }));
   expect(await settled).toMatchObject({ code: 'Unavailable' });
-});
-
-it('the first pods are made when the record stands, and not at all where it cannot be written', async () => {
-  const children = observed().children.filter((c) => c.child.resource.kind === 'StatefulSet');
-  const missing = children.map(({ child, foreign }) => ({ child, live: undefined, foreign }));
-  const prepare: Step = {
-    action: 'Prepare',
-    identity: forming(),
-    replaces: '7',
-    secrets: [],
-    children: missing,
-    reason: 'AuthoritiesRecorded',
-    message: 'x',
-  };
-  const asked: string[] = [];
-  let status = 409;
-  const { step } = await against(({ method, url = '' }, response) => {
-    asked.push(`${method} ${url.split('?')[0]?.split('/').at(-1)}`);
-    response.writeHead(status).end(JSON.stringify({ metadata: { namespace: 'shop', name: 'orders' } }));
-  });
-  const seen = observed({ identity: forming() });
-  await expect(step(seen, prepare)).rejects.toMatchObject({ code: 'Conflict' });
-  expect(asked).toEqual(['PUT orders-config']);
-  status = 200;
-  await step(seen, prepare);
-  expect(asked.slice(1)).toEqual(['PUT orders-config', 'POST statefulsets']);
 });

@@ -52,7 +52,12 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       ]);
       return;
     case 'Prepare':
-      return prepare(deps, o, step, signal);
+      await all<unknown>([
+        () => recordIdentity(deps, o, step, signal),
+        ...step.children.map((c) => () => putChild(deps, c, signal)),
+        ...step.secrets.map((s) => () => writeSecret(deps, o, s, signal)),
+      ]);
+      return;
     case 'WriteSecrets':
       await all(step.secrets.map((s) => () => writeSecret(deps, o, s, signal)));
       return;
@@ -79,15 +84,6 @@ export async function act(deps: ActorDeps, o: Observed, step: Step, signal: Abor
       await all(step.obsolete.map((x) => () => deleteObsolete(deps, o.cluster, x, signal)));
       return;
   }
-}
-
-/** No pod waits for what it mounts, nor is made where that is refused. */
-async function prepare(deps: ActorDeps, o: Observed, step: Of<'Prepare'>, signal: AbortSignal): Promise<void> {
-  await all([
-    () => recordIdentity(deps, o, step, signal),
-    ...step.secrets.map((s) => () => writeSecret(deps, o, s, signal)),
-  ]);
-  await all(step.children.map((c) => () => putChild(deps, c, signal)));
 }
 
 /**

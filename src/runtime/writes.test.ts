@@ -23,11 +23,12 @@ it.each([
   expect({ most, now, begun }).toEqual({ most: limit, now: 0, begun: numbers });
 });
 
-it('the first failure is thrown when the others have ended', async () => {
+it('the failure of the first in their order is thrown when all have ended, whichever fails first', async () => {
   const done: number[] = [];
   const work = [1, 2, 3].map((n) => async () => {
-    if (n < 3) throw new Error(`no ${n}`);
+    if (n === 2) throw new Error('no 2');
     await turn();
+    if (n === 1) throw new Error('no 1');
     done.push(n);
   });
   await expect(all(work)).rejects.toThrow('no 1');

@@ -9,23 +9,25 @@ import type { Resource } from './resources.ts';
 const AT_ONCE = 8;
 
 /**
- * Does all of it, `atOnce` at a time and begun in its order, and answers in any order; then throws the first failure: a
- * sibling must neither be left out nor go on unseen behind a rejected step.
+ * Does all of it, `atOnce` at a time and begun in its order, and answers in any order; then throws the failure of
+ * the first that failed, in the order of the work: a sibling must neither be left out nor go on unseen behind a rejected
+ * step, and the same trouble has to read the same.
  */
 export async function all<T>(work: readonly (() => Promise<T>)[], atOnce = AT_ONCE): Promise<T[]> {
-  const left = [...work];
+  const left = [...work.entries()];
   const answers: T[] = [];
-  const failures: unknown[] = [];
+  const failures = new Map<number, unknown>();
   const worker = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      await next().then(
-        (answer) => answers.push(answer),
-        (e: unknown) => failures.push(e),
+      const [place, begin] = next;
+      await begin().then(
+        (answer) => void answers.push(answer),
+        (e: unknown) => void failures.set(place, e),
       );
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-  if (failures.length > 0) throw failures[0];
+  if (failures.size > 0) throw failures.get(Math.min(...failures.keys()));
   return answers;
 }
 

@@ -16,7 +16,7 @@ const child = (desired: Service): Child<Service> => ({
 });
 
 /**
- * A virtual IP per member: its name resolves before its pod has an address, and follows the pod at once. With headless names a
+ * A virtual IP per member: its name resolves before its pod exists, and follows the pod at once. With headless names a
  * peer that asks too early gets a negative answer that DNS may cache for 30 s.
  */
 function memberService(cluster: EtcdCluster, member: string): Child<Service> {

@@ -72,7 +72,10 @@ describe('an authority that no record names', () => {
     expect(authorityRule(fresh)?.step).toMatchObject({ action: 'IssueAuthorities', sides: ['client'] });
   });
 
-  it('is minted together with the claims and policies that are missing; what is there, Services and StatefulSet are left', () => {
+  it.each([
+    ['is being formed: claims and policies', 'Forming', []],
+    ['is formed already: Services too', 'Formed', renderServices(fixture, spec, identity)],
+  ] as const)('is minted together with what is missing of a cluster that %s', (__, phase, services) => {
     const children = [
       ...renderClaims(fixture, identity),
       ...renderServices(fixture, spec, identity),
@@ -83,14 +86,15 @@ describe('an authority that no record names', () => {
     const { authorities: _, ...forming } = unsealed;
     const o = {
       ...rebuilt([authority('peer', undefined), authority('client', undefined)], []),
-      identity: forming,
+      identity: { ...forming, phase },
       children: [{ ...there, live: there?.child.desired }, ...others] as ChildState[],
     };
     const step = authorityRule(o)?.step;
     const made = step?.action === 'IssueAuthorities' ? step.children.map((c) => c.child.desired.metadata.name) : [];
-    const policies = renderNetworkPolicies(fixture, spec, 'quorate-system').map((c) => c.desired.metadata.name);
+    const policies = renderNetworkPolicies(fixture, spec, 'quorate-system');
     expect(policies).not.toEqual([]);
-    expect(made).toEqual(['data-orders-1', 'data-orders-2', ...policies]);
+    const claims = phase === 'Forming' ? ['data-orders-1', 'data-orders-2'] : [];
+    expect(made).toEqual([...claims, ...[...services, ...policies].map((c) => c.desired.metadata.name)]);
   });
 
   it.each<[string, () => KeyCertificate | undefined]>([

@@ -3,7 +3,7 @@
 import { inspect } from '../../tls/inspect.ts';
 import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, type Side, secretText } from '../render/certificates.ts';
-import { wantsWrite } from './children.ts';
+import { isService, isSet, wantsWrite } from './children.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Ruling } from './rule.ts';
 
@@ -23,9 +23,6 @@ function trusted(o: Observed, side: Side): string | undefined {
   return o.identity?.authorities?.[side] ?? leaves.map(issuerOf).find((issuer) => issuer !== undefined);
 }
 
-/** Made together with the first pods, when there are Secrets that these can mount. */
-const WITH_PODS = ['StatefulSet', 'Service'];
-
 export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined) return undefined;
   for (const { side, foreign } of o.authorities) {
@@ -39,8 +36,9 @@ export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity.authorities !== undefined) return undefined;
   const sides = o.authorities.filter((a) => a.secret === undefined).map((a) => a.side);
   if (sides.length === 0) return undefined;
-  // What needs no certificate, and has to be there before the first pod, is made meanwhile.
-  const children = o.children.filter((c) => !WITH_PODS.includes(c.child.resource.kind) && wantsWrite(o, c));
+  const forming = o.identity.phase === 'Forming';
+  // What needs no certificate is made meanwhile; the StatefulSet waits, so that no pod retries a missing mount.
+  const children = o.children.filter((c) => !isSet(c) && !(forming && isService(c)) && wantsWrite(o, c));
   const message = `issuing the certificate authorities for ${sides.join(' and ')}`;
   return { step: { action: 'IssueAuthorities', sides, children, reason: 'AuthoritiesIssued', message } };
 }

@@ -15,7 +15,8 @@ const LOOK_AGAIN_MS = 5_000;
 const REFUSED_MS = 30_000;
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
-const isSet = (c: ChildState): boolean => c.child.resource.kind === 'StatefulSet';
+export const isSet = (c: ChildState): boolean => c.child.resource.kind === 'StatefulSet';
+export const isService = (c: ChildState): boolean => c.child.resource.kind === 'Service';
 const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
 
 /** False for a claim that is not there, for the empty one that the StatefulSet controller makes in its place, and for another cluster's. */

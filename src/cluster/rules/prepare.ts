@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rule that records the authorities, and makes the first pods in the same step.
+// The rule that records the authorities, and makes what else the first pods need in the same step.
 import type { Observed } from '../observed.ts';
 import type { Side } from '../render/certificates.ts';
 import { authorityRule, certificateRule } from './certificates.ts';
-import { childrenRule, statefulSetRule } from './children.ts';
+import { childrenRule, isService } from './children.ts';
 import type { Ruling, Step } from './rule.ts';
 
 export function prepareRule(o: Observed): Ruling | undefined {
@@ -22,18 +22,18 @@ export function prepareRule(o: Observed): Ruling | undefined {
 type Recording = Omit<Extract<Step, { action: 'RecordIdentity' }>, 'action'>;
 
 /**
- * With the leaves and the first pods, where none of it is there yet and nothing stands against any of it: until a cluster
- * is formed nothing was acknowledged, and whichever of these is there without the others, the next pass makes them agree.
+ * With the leaves and the Services, while they are still to be made: keys and requests take the time of one of them then.
+ * Nothing is acknowledged until a cluster is formed, and whichever of these is there without the others, the next pass
+ * makes them agree; the StatefulSet comes after all of them.
  */
 function prepared(o: Observed, record: Recording): Step | undefined {
-  const hindered = o.pods.length > 0 || [...o.secrets, ...o.children].some((x) => x.foreign !== undefined);
-  if (o.identity?.phase !== 'Forming' || hindered) return undefined;
-  const [leaves, set, others] = [certificateRule(o)?.step, statefulSetRule(o)?.step, childrenRule(o)?.step];
-  if (leaves?.action !== 'WriteSecrets' || set?.action !== 'PutChildren' || others?.action !== 'PutChildren')
-    return undefined;
-  const children = [...set.children, ...others.children];
-  const first = [...leaves.secrets.map((s) => s.secret), ...children.map((c) => c.live)].every((x) => x === undefined);
-  if (!first || others.children.some((c) => c.child.resource.kind !== 'Service')) return undefined;
-  const message = `${record.message}; issuing certificates, creating the Services and the StatefulSet`;
-  return { action: 'Prepare', ...record, secrets: leaves.secrets, children, message };
+  if (o.identity?.phase !== 'Forming' || o.children.some((c) => c.foreign !== undefined)) return undefined;
+  const [leaves, others] = [certificateRule(o)?.step, childrenRule(o)?.step];
+  if (leaves?.action !== 'WriteSecrets' || others?.action !== 'PutChildren') return undefined;
+  const { secrets } = leaves;
+  const { children } = others;
+  const first = [...secrets.map((s) => s.secret), ...children.map((c) => c.live)].every((x) => x === undefined);
+  if (!first || !children.every(isService)) return undefined;
+  const message = `${record.message}; issuing certificates and creating the Services`;
+  return { action: 'Prepare', ...record, secrets, children, message };
 }

@@ -34,7 +34,6 @@ export type Step = {
       readonly identity: Identity;
       readonly replaces: string | undefined;
       readonly secrets: readonly SecretState[];
-      /** Begun in this order when the record and the Secrets are there. */
       readonly children: readonly ChildState[];
     }
   | { readonly action: 'WriteSecrets'; readonly secrets: readonly SecretState[] }
