@@ -167,6 +167,9 @@ describe('a backup', () => {
 
   test('is made by the policy as it is, also when the operator has not seen the edit yet', async () => {
     const object = await suite.available(cluster(space(), 'edited', { backup: policy({ bucket: 'no-such-bucket' }) }));
+    // Whoever makes backups knows the cluster as Available then, and its policy as it was.
+    await backUp('edited-before', 'edited');
+    await becomes('edited-before', 'BucketNotFound');
     // The one that is open, or the next: each ends within a minute, and may do so just now.
     const unseen = await suite.proxy.rule(
       { verb: 'watch', namespace: space(), resource: 'etcdclusters' },
