@@ -24,7 +24,8 @@ export interface LocalProxy extends AsyncDisposable {
 /** Resolves when the control API answers; rejects after 10 s. */
 export async function startLocalProxy(options: LocalProxyOptions): Promise<LocalProxy> {
   const child = spawn(process.execPath, [path.join(import.meta.dirname, 'main.ts')], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+    // The channel ends it with the tests that it serves, however these end.
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {
       PROXY_UPSTREAM: options.upstream,
       PROXY_CA: options.ca,
@@ -40,8 +41,9 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
     client,
     [Symbol.asyncDispose]: async () => {
       await client.close();
+      const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
       child.kill();
-      await once(child, 'exit');
+      await exited;
     },
   };
 }

@@ -20,3 +20,4 @@ const control = controlServer(state, tls);
 control.keepAliveTimeout = 0;
 control.listen(Number(setting('PROXY_CONTROL_PORT')));
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
+process.on('disconnect', () => process.exit(0));
