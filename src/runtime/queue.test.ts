@@ -3,7 +3,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { settle, TestClock } from './fixtures.ts';
-import { type Failing, WorkQueue } from './queue.ts';
+import { type Failing, type QueueOptions, WorkQueue } from './queue.ts';
+
+/** Its only worker fails at every try, and waits as long as it may. */
+function alwaysFailing(clock: TestClock, o: Pick<QueueOptions, 'backoff' | 'patience' | 'impatience'>) {
+  let tries = 0;
+  const run = () => {
+    tries += 1;
+    return Promise.reject(new Error('x'));
+  };
+  return { queue: new WorkQueue({ ...o, workers: 1, clock, random: () => 1, run }), tries: () => tries };
+}
 
 describe('work queue', () => {
   it('merges requests for a key that is waiting, and runs it once more when it is asked for while running', async () => {
@@ -172,48 +182,29 @@ describe('work queue', () => {
 
   it('waits as long as a failure asks for', async () => {
     const clock = new TestClock();
-    let runs = 0;
-    const queue = new WorkQueue({
-      workers: 1,
-      clock,
-      random: () => 1,
-      backoff: { firstMs: 100, maxMs: 1000 },
-      patience: (e) => e as number,
-      run: () => {
-        runs += 1;
-        return Promise.reject(7000);
-      },
-    });
+    const { queue, tries } = alwaysFailing(clock, { backoff: { firstMs: 100, maxMs: 1000 }, patience: () => 7000 });
     queue.add('a');
     await settle();
     await clock.turn(6999);
-    expect(runs).toBe(1);
+    expect(tries()).toBe(1);
     await clock.turn(1);
-    expect(runs).toBe(2);
+    expect(tries()).toBe(2);
   });
 
   it('tries again in time what is impatient, however often it failed', async () => {
     let impatient = true;
     const clock = new TestClock();
-    let runs = 0;
-    const queue = new WorkQueue({
-      workers: 1,
-      clock,
-      random: () => 1,
+    const { queue, tries } = alwaysFailing(clock, {
       backoff: { firstMs: 100, maxMs: 60_000 },
       impatience: () => (impatient ? 250 : Number.POSITIVE_INFINITY),
-      run: () => {
-        runs += 1;
-        return Promise.reject(new Error('x'));
-      },
     });
     queue.add('a');
     await settle();
     for (const ms of [100, 200, 250, 250]) await clock.turn(ms);
-    expect(runs).toBe(5);
+    expect(tries()).toBe(5);
     impatient = false;
     for (const ms of [250, 400]) await clock.turn(ms);
-    expect(runs, 'another failure waits no longer than if it had come then').toBe(7);
+    expect(tries(), 'another failure waits no longer than if it had come then').toBe(7);
   });
 
   it('does not turn a wait that is longer than a timer can hold into none', async () => {
