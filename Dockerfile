@@ -16,7 +16,7 @@ ADD app.tar /
 # which gives free memory back; the young generation of the heap does not grow to 16 MB with the first burst of work; code
 # is interpreted, compiled without optimization once it is called often, and dropped when it is not called any more.
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NODE_ENV=production \
-    MALLOC_CONF=narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0
+    MALLOC_CONF=narenas:1,dirty_decay_ms:10,muzzy_decay_ms:0
 WORKDIR /app
 USER 65532:65532
 ENTRYPOINT ["node", "--expose-gc", "--single-threaded-gc", "--v8-pool-size=0", "--max-semi-space-size=1", "--max-opt=1", \

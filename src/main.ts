@@ -2,7 +2,6 @@
 // Entry point of the image: `operator` runs the controllers, `backup` runs one backup Job. The only reader of process.env.
 import { etcdClusters } from './api/resources.ts';
 import { registerBackup } from './backup/index.ts';
-import { runBackupJob } from './backup/job/main.ts';
 import { ClusterController } from './cluster/controller.ts';
 import { CHILD_SELECTOR } from './cluster/watches.ts';
 import { ClientPool } from './etcd/pool.ts';
@@ -90,8 +89,10 @@ function flagsOf(args: string[]): Flags | undefined {
 const [command, ...rest] = process.argv.slice(2);
 const flags = command === 'operator' && !rest.includes('--help') ? flagsOf(rest) : undefined;
 if (flags !== undefined) await operator(flags);
-else if (command === 'backup') process.exitCode = await runBackupJob();
-else {
+else if (command === 'backup') {
+  const { runBackupJob } = await import('./backup/job/main.ts');
+  process.exitCode = await runBackupJob();
+} else {
   const asked = command === '--help' || rest.includes('--help');
   process[asked ? 'stdout' : 'stderr'].write(`${USAGE}\n`);
   process.exitCode = asked ? 0 : 2;

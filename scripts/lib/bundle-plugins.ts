@@ -22,10 +22,12 @@ function isProtobuf(value: unknown): value is Protobuf {
   return typeof value === 'object' && value !== null && 'Root' in value;
 }
 
-function definitionOf(file: string): string {
+/** Without what has a name that `unused` matches; what is left of it names nothing of that, or does not load. */
+function definitionOf(file: string, unused?: RegExp): string {
   const protobuf: unknown = createRequire(PROTO_LOADER)('protobufjs');
   if (!isProtobuf(protobuf)) throw new Error('protobufjs has no Root');
-  return JSON.stringify(new protobuf.Root().loadSync(file, { keepCase: true }).toJSON());
+  const definition = new protobuf.Root().loadSync(file, { keepCase: true }).toJSON();
+  return JSON.stringify(definition, (name, part: unknown) => (unused?.test(name) === true ? undefined : part));
 }
 
 const script = (contents: string): OnLoadResult => ({ contents, loader: 'js', resolveDir: ROOT });
@@ -35,12 +37,15 @@ const ourDefinition = (file: string): OnLoadResult =>
   script(`import { fromJSON } from '@grpc/proto-loader';
 export const definition = fromJSON(${definitionOf(path.join(path.dirname(file), 'proto/etcd.proto'))}, ${OPTIONS});`);
 
+/** Services of etcd that nobody here calls, with their messages: each costs time at every start, and memory. */
+const ETCD3_UNUSED = /^(?:Auth|Lease|Watch|authpb)/;
+
 /** The same for etcd3, whose source must still look as it did when this was written. */
 async function etcd3Definition(file: string): Promise<OnLoadResult> {
   const source = await readFile(file, 'utf8');
   const call = /\(0, proto_loader_1\.loadSync\)\(`\$\{__dirname\}\/\.\.\/proto\/rpc\.proto`, \{[^}]*\}\)/;
   if (!call.test(source)) throw new Error(`${file} does not load its protocol as expected`);
-  const json = definitionOf(path.join(path.dirname(file), '../proto/rpc.proto'));
+  const json = definitionOf(path.join(path.dirname(file), '../proto/rpc.proto'), ETCD3_UNUSED);
   const contents = source.replace(call, () => `(0, proto_loader_1.fromJSON)(${json}, ${ETCD3_OPTIONS})`);
   return { contents, loader: 'js', resolveDir: path.dirname(file) };
 }
@@ -58,22 +63,29 @@ export const protocolsInside: Plugin = {
 /** Where client-node's files are, without asking for its entry, which is what we avoid. */
 const CLIENT_NODE = path.join(ROOT, 'node_modules/@kubernetes/client-node/dist');
 
-/** What `KubeConfig.makeApiClient` would use, which nobody calls here. */
-const NO_CALLS = `export const createConfiguration = () => { throw new Error('the bundle has no calls of client-node'); };
-export class ServerConfiguration { constructor() { createConfiguration(); } }`;
+/** Imports of KubeConfig for what nobody asks of it here: calls of the API, other ways to log in, proxies. */
+const KUBE_CONFIG_UNUSED = /^(?:\.\/gen\/index\.js|\.\/\w+_auth\.js|socks|socks-proxy-agent|hpagent)$/;
+
+/** Each of them; one way to log in is made with the class itself, the rest fails when it is used. */
+const ABSENT = `const absent = () => { throw new Error('left out of the bundle'); };
+export { absent as createConfiguration, absent as ServerConfiguration };
+export { absent as SocksClient, absent as SocksProxyAgent, absent as HttpProxyAgent, absent as HttpsProxyAgent };
+class Auth { isAuthProvider() { return false; } }
+export { Auth as AzureAuth, Auth as ExecAuth, Auth as FileAuth, Auth as GoogleCloudPlatformAuth, Auth as OpenIDConnectAuth };`;
 
 /**
- * The operator uses KubeConfig of client-node and its types. The package's entry, and KubeConfig's import of `gen`, would
- * bring every model and call of the Kubernetes API with them: 40 MB of memory.
+ * The operator uses KubeConfig of client-node and its types, with certificates and tokens only (`loadAuth` refuses the
+ * rest). The package's entry, and what KubeConfig imports, would bring every model and call of the Kubernetes API with
+ * them: 40 MB of memory.
  */
 export const kubeConfigOnly: Plugin = {
   name: 'kube-config-only',
   setup(build) {
     build.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: path.join(CLIENT_NODE, 'config.js') }));
-    build.onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer }) =>
-      importer === path.join(CLIENT_NODE, 'config.js') ? { path: 'gen', namespace: 'kube-config-only' } : undefined,
+    build.onResolve({ filter: KUBE_CONFIG_UNUSED }, ({ importer }) =>
+      importer === path.join(CLIENT_NODE, 'config.js') ? { path: 'absent', namespace: 'kube-config-only' } : undefined,
     );
-    build.onLoad({ filter: /.*/, namespace: 'kube-config-only' }, () => ({ contents: NO_CALLS, loader: 'js' }));
+    build.onLoad({ filter: /.*/, namespace: 'kube-config-only' }, () => ({ contents: ABSENT, loader: 'js' }));
   },
 };
 
@@ -112,6 +124,13 @@ export { Agent, Dispatcher, ProxyAgent };`,
     // Credentials come from a Secret, never from what a machine or a cloud would lend.
     file: /\/@aws-sdk\/credential-provider-node\/.*\/index\.js$/,
     contents: `export const defaultProvider = () => () => Promise.reject(new Error('no credentials were given'));`,
+  },
+  {
+    // Certificates, without TLS, PKCS#7 and #12, SSH and the ciphers of these.
+    file: /\/node-forge\/lib\/index\.js$/,
+    contents: `import forge from './forge.js';
+import './x509.js';
+export default forge;`,
   },
   // Messages in English only, out of some fifty languages.
   { file: /\/zod\/v4\/locales\/index\.js$/, contents: `export { default as en } from './en.js';` },

@@ -14,7 +14,7 @@ import {
   statefulSets,
 } from '../runtime/resources.ts';
 import { all, create } from '../runtime/writes.ts';
-import { createAuthority, issueLeaf, type KeyCertificate } from '../tls/authority.ts';
+import type { KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { absence, repair } from './drift.ts';
 import { foreignness, isLeftOver, isMember } from './foreign.ts';
@@ -126,7 +126,11 @@ async function recordIdentity(
   deps.own.note(configMaps, await deps.client.update(configMaps, { ...config, metadata }, { signal }));
 }
 
+/** Loaded when something is issued, which most starts of the operator do not do. */
+const loadIssuer = () => import('../tls/authority.ts');
+
 async function issueAuthority(deps: ActorDeps, cluster: EtcdCluster, side: Side, signal: AbortSignal): Promise<void> {
+  const { createAuthority } = await loadIssuer();
   const commonName = `${cluster.metadata.namespace}/${cluster.metadata.name} ${side} CA`;
   const authority = await createAuthority({ commonName: commonName.slice(0, 64), key: await deps.keys.take(3072) });
   deps.secrets.note(await create(deps, secretResource, renderAuthoritySecret(cluster, side, authority), signal));
@@ -134,6 +138,7 @@ async function issueAuthority(deps: ActorDeps, cluster: EtcdCluster, side: Side,
 
 async function writeSecret(deps: ActorDeps, o: Observed, s: SecretState, signal: AbortSignal): Promise<void> {
   const authority = authorityOf(o, s.need.side);
+  const { issueLeaf } = await loadIssuer();
   const leaves = await Promise.all(
     s.need.leaves.map(async (leaf) => {
       // The key stays: only what the certificate says changes. A lost or unreadable key is drawn anew.

@@ -238,12 +238,20 @@ export const unmarked = (record: Identity): ChildState[] => [
 ];
 
 /** Pod 2, bound to its node that long ago. */
-export function boundPod(o: { secondsAgo: number; told?: boolean; startTime?: string }): Pod {
+export function boundPod(o: { secondsAgo: number; told?: boolean; startTime?: string; podIP?: string }): Pod {
   const { files } = observed({ identity: unsealed });
   const { metadata } = pod(2, identity.genesis, o.told === true ? files?.proofs['orders-2'] : undefined);
   const lastTransitionTime = new Date(now.getTime() - o.secondsAgo * 1000).toISOString();
   const conditions = [{ type: 'PodScheduled', status: 'True', lastTransitionTime }];
-  return { metadata, status: { conditions, ...(o.startTime === undefined ? {} : { startTime: o.startTime }) } };
+  const { startTime, podIP } = o;
+  return {
+    metadata,
+    status: {
+      conditions,
+      ...(startTime === undefined ? {} : { startTime }),
+      ...(podIP === undefined ? {} : { podIP }),
+    },
+  };
 }
 
 /** Two members run and are sealed, the third is about to. */

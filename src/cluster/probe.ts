@@ -101,7 +101,8 @@ async function proven(s: Subject, pod: Pod | undefined, look: () => Promise<stri
 /** A certificate that cannot be read is found out here, and says no more than a member that does not answer. */
 async function askStatus(pool: ClientPool, endpoint: Endpoint, tls: ClientTls, o: CallOptions) {
   try {
-    return { value: await pool.get(endpoint, tls).status(o), error: undefined };
+    const client = await pool.get(endpoint, tls);
+    return { value: await client.status(o), error: undefined };
   } catch (e) {
     return { value: undefined, error: messageOf(e) };
   }
@@ -164,7 +165,7 @@ async function askQuorum(
   const until = performance.now() + ASK_MS;
   const asks = able.map(({ endpoint }) => async (): Promise<QuorumView> => {
     if (endpoint === undefined || tls === undefined) throw new Error('it cannot be asked');
-    const client = pool.get(endpoint, tls);
+    const client = await pool.get(endpoint, tls);
     const o = { signal, timeoutMs: Math.max(1, until - performance.now()) };
     const list = await client.members({ ...o, linearizable: true });
     return { read: true, clusterId: list.clusterId, members: list.members, error: undefined };

@@ -2,7 +2,7 @@
 // Keeps one client per member, and makes a new one when the member's address or our certificate changes.
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { channelCredentials } from './channel.ts';
-import { MemberClient } from './client.ts';
+import type { MemberClient } from './client.ts';
 import type { ClientTls, Endpoint } from './types.ts';
 
 interface Entry {
@@ -16,8 +16,12 @@ interface Entry {
 export class ClientPool {
   readonly #entries = new Map<string, Entry>();
 
-  /** The client of this member. It stays valid until the member's address or `tls` changes, or `prune`. */
-  get(endpoint: Endpoint, tls: ClientTls): MemberClient {
+  /**
+   * The client of this member. It stays valid until the member's address or `tls` changes, or `prune`. The libraries are
+   * loaded with the first: they take a quarter of the operator's start.
+   */
+  async get(endpoint: Endpoint, tls: ClientTls): Promise<MemberClient> {
+    const { MemberClient } = await import('./client.ts');
     const known = this.#entries.get(endpoint.serverName);
     if (known !== undefined && sameAddress(known.endpoint, endpoint) && sameTls(known.tls, tls)) return known.client;
     const credentials = this.#credentials(tls);

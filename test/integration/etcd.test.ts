@@ -231,17 +231,17 @@ describe.each(VERSIONS)('etcd $version', ({ minor, version }) => {
     const patient = { timeoutMs: 15_000 };
     const pool = new ClientPool();
     const { endpoint } = client(0);
-    const first = pool.get(endpoint, cluster.tls);
-    expect(pool.get({ ...endpoint }, { ...cluster.tls })).toBe(first);
+    const first = await pool.get(endpoint, cluster.tls);
+    expect(await pool.get({ ...endpoint }, { ...cluster.tls })).toBe(first);
     const renewed = {
       ...cluster.tls,
       ...(await issueLeaf(cluster.ca, { commonName: 'operator', usages: ['client'] })),
     };
-    const second = pool.get(endpoint, renewed);
+    const second = await pool.get(endpoint, renewed);
     expect(second).not.toBe(first);
     await expect(first.status()).rejects.toMatchObject({ code: 'Unavailable' });
     await expect(second.status(patient)).resolves.toMatchObject({ version });
-    const moved = pool.get({ ...endpoint, host: client(1).endpoint.host }, renewed);
+    const moved = await pool.get({ ...endpoint, host: client(1).endpoint.host }, renewed);
     expect((await moved.status(patient)).memberId).toBe((await client(1).status(patient)).memberId);
     pool.prune((key) => key !== endpoint.serverName);
     await expect(moved.status()).rejects.toMatchObject({ code: 'Unavailable' });

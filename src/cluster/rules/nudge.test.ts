@@ -33,6 +33,8 @@ function toldFor(first: number, last: number, error?: string) {
 
 const going = (p: Pod): Pod => ({ ...p, metadata: { ...p.metadata, deletionTimestamp: '2026-11-23T09:59:00Z' } });
 
+const BEGUN = '2026-11-23T09:59:58Z';
+
 const ago = (ms: number) => new Date(now.getTime() - ms).toISOString();
 
 /** Pod 2 in this state of its binding to a node. */
@@ -82,8 +84,25 @@ const rows: Row[] = [
     kind: 'progress',
   },
   {
-    sentence: 'a kubelet that has begun is left alone, however long it takes',
-    seen: awaiting(boundPod({ secondsAgo: 3, startTime: '2026-11-23T09:59:58Z' })),
+    sentence: 'a kubelet that has begun is given time for volumes and an address',
+    seen: awaiting(boundPod({ secondsAgo: 4, startTime: BEGUN })),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'a kubelet that has begun and got no further is told',
+    seen: awaiting(boundPod({ secondsAgo: 5, startTime: BEGUN })),
+    action: 'NudgeKubelets',
+  },
+  {
+    sentence: 'a kubelet that was told so is not told again',
+    seen: awaiting(boundPod({ secondsAgo: 5, startTime: BEGUN, told: true })),
+    finding: 'Bootstrapping',
+    kind: 'progress',
+  },
+  {
+    sentence: 'a kubelet whose pod has an address is left alone, however long it takes',
+    seen: awaiting(boundPod({ secondsAgo: 30, startTime: BEGUN, podIP: '198.18.0.9' })),
     finding: 'Bootstrapping',
     kind: 'progress',
   },

@@ -77,7 +77,7 @@ const rows: Row[] = [
   },
   {
     sentence: 'a pod whose container is not created for a minute is named, with where to look',
-    seen: awaiting(boundPod({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z' })),
+    seen: awaiting(boundPod({ secondsAgo: 61, startTime: '2026-11-23T09:59:00Z', told: true })),
     finding: 'PodStuck',
     kind: 'blocked',
   },

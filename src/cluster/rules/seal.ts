@@ -19,10 +19,12 @@ const NUDGE_SELDOM_MS = 60_000;
 const LOOK = 'look at the pod, its node, and the network between the members and to the operator';
 
 /**
- * A kubelet begins with a pod within moments. One that asks for its objects before the API server has seen the binding is
- * refused, and asks again only after several seconds unless the pod changes. The time of a binding has whole seconds.
+ * A kubelet begins with a pod within moments, and has its volumes and its address soon after. One that asks for the claim
+ * or another object before the API server has seen the binding is refused, and asks again only after several seconds
+ * unless the pod changes. The time of a binding has whole seconds.
  */
 const BEGIN_MS = 2_000;
+const ADDRESS_MS = 4_000;
 
 /** While nothing is formed, pods of an earlier attempt go: their files name another genesis. */
 export function stalePodRule(o: Observed): Ruling | undefined {
@@ -140,8 +142,9 @@ export function nudgeRule(o: Observed): Ruling | undefined {
 
 function isOverlooked({ status }: Pod, now: Date): boolean {
   const bound = status?.conditions?.find((c) => c.type === 'PodScheduled' && c.status === 'True');
-  if (bound === undefined || status?.startTime !== undefined) return false;
-  return now.getTime() - Date.parse(bound.lastTransitionTime ?? '') > BEGIN_MS;
+  if (bound === undefined || status?.podIP !== undefined) return false;
+  const patienceMs = status?.startTime === undefined ? BEGIN_MS : ADDRESS_MS;
+  return now.getTime() - Date.parse(bound.lastTransitionTime ?? '') > patienceMs;
 }
 
 function nudgeAgain(o: Observed, unproven: readonly MemberView[]): Ruling {
