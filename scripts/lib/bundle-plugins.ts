@@ -27,7 +27,9 @@ function definitionOf(file: string, unused?: RegExp): string {
   const protobuf: unknown = createRequire(PROTO_LOADER)('protobufjs');
   if (!isProtobuf(protobuf)) throw new Error('protobufjs has no Root');
   const definition = new protobuf.Root().loadSync(file, { keepCase: true }).toJSON();
-  return JSON.stringify(definition, (name, part: unknown) => (unused?.test(name) === true ? undefined : part));
+  return JSON.stringify(definition, (name, part: unknown) =>
+    typeof part === 'object' && unused?.test(name) === true ? undefined : part,
+  );
 }
 
 const script = (contents: string): OnLoadResult => ({ contents, loader: 'js', resolveDir: ROOT });
@@ -108,7 +110,7 @@ export const requiredBuiltins: Plugin = {
   },
 };
 
-/** Modules that are replaced by a part of themselves: an import of anything else of theirs fails the build. */
+/** Modules that are replaced by a part of themselves: an import by name of anything else of theirs fails the build. */
 const SMALLER: readonly { readonly file: RegExp; readonly contents: string }[] = [
   {
     // Without mocks, caches, cookies, WebSockets and fetch.
@@ -126,7 +128,7 @@ export { Agent, Dispatcher, ProxyAgent };`,
     contents: `export const defaultProvider = () => () => Promise.reject(new Error('no credentials were given'));`,
   },
   {
-    // Certificates, without TLS, PKCS#7 and #12, SSH and the ciphers of these.
+    // Certificates, without TLS, PKCS#7 and #12 and SSH. Its one export has them no more: types do not tell.
     file: /\/node-forge\/lib\/index\.js$/,
     contents: `import forge from './forge.js';
 import './x509.js';

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { clusterSpec, type EffectiveCluster } from '../api/cluster.ts';
 import { DURATION_PATTERN, durationMs, quantityNanos } from '../api/quantities.ts';
+import { memoized } from '../runtime/memo.ts';
 
 /** An edit of any of these needs members to restart, the membership to change, or volumes to grow. */
 export type Formation = Pick<EffectiveCluster, 'version' | 'image' | 'etcd' | 'quota' | 'pods'> & {
@@ -95,5 +96,10 @@ function differences(from: object, to: object, path: string, depth: number): str
 const asSpec = ({ quota, ...rest }: Formation): object => ({ ...rest, etcd: { ...rest.etcd, quota } });
 
 /** What of the spec the members were not formed with: `spec.etcd.quota (2Gi → 4Gi)`. Empty if that is nothing. */
-export const edits = (spec: EffectiveCluster, recorded: Formation): string[] =>
-  differences(asSpec(recorded), asSpec(wantedFormation(spec, recorded)), 'spec', 2);
+export const edits = (spec: EffectiveCluster, recorded: Formation): string[] => editsOf(recorded)(spec);
+
+const editsOf = memoized((recorded: Formation) =>
+  memoized((spec: EffectiveCluster) =>
+    differences(asSpec(recorded), asSpec(wantedFormation(spec, recorded)), 'spec', 2),
+  ),
+);

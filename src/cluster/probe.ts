@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks the members of one cluster: which have started, what files they have mounted, whether a quorum answers.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { childNames, memberHost } from '../api/names.ts';
 import { EtcdError } from '../etcd/errors.ts';
@@ -142,10 +141,10 @@ export async function firstAnswer<T>(asks: readonly (() => Promise<T>)[], patien
   if (first === undefined) throw new Error('no member can be asked');
   const answer = first();
   if (others.length === 0) return answer;
-  const answered = new AbortController();
-  const impatient = sleep(patienceMs, undefined, { signal: answered.signal }).catch(() => undefined);
-  const early = await Promise.race([answer.then((value) => ({ value })).catch(() => undefined), impatient]);
-  answered.abort();
+  const impatience = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => impatience.resolve(undefined), patienceMs);
+  const early = await Promise.race([answer.then((value) => ({ value })).catch(() => undefined), impatience.promise]);
+  clearTimeout(timer);
   if (early !== undefined) return early.value;
   const later = firstAnswer(others, patienceMs);
   return Promise.any([answer, later]).catch(() => answer);

@@ -17,8 +17,8 @@ export class ClientPool {
   readonly #entries = new Map<string, Entry>();
 
   /**
-   * The client of this member. It stays valid until the member's address or `tls` changes, or `prune`. The libraries are
-   * loaded with the first: they take a quarter of the operator's start.
+   * The client of this member. It stays valid until the member's address or `tls` changes, or `prune`. etcd3 is
+   * loaded with the first: it takes a fifth of the operator's start.
    */
   async get(endpoint: Endpoint, tls: ClientTls): Promise<MemberClient> {
     const { MemberClient } = await import('./client.ts');

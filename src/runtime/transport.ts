@@ -41,6 +41,9 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const TRIES = 4;
 /** Calls at the same time; more of them wait. */
 const CONNECTIONS = 64;
+/** How long a connection is kept for the next request. Calls come many at once, and then hardly at all. */
+const KEPT_MS = 30_000;
+const KEPT_BY_CALLS_MS = 10_000;
 const BACKOFF = { firstMs: 100, maxMs: 2_000 };
 
 interface Sending {
@@ -89,13 +92,13 @@ export class Transport {
     this.#metrics = o.metrics;
     const pool = {
       connect: dialer(o.auth),
-      keepAliveTimeout: 30_000,
+      keepAliveTimeout: KEPT_MS,
       bodyTimeout: 0,
       headersTimeout: 0,
       allowH2: false,
     };
     this.#agents = {
-      common: new GuardedAgent({ ...pool, connections: CONNECTIONS }),
+      common: new GuardedAgent({ ...pool, connections: CONNECTIONS, keepAliveTimeout: KEPT_BY_CALLS_MS }),
       election: new GuardedAgent(pool),
       watches: new GuardedAgent(pool),
     };

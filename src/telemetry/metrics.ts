@@ -15,7 +15,7 @@ export class Metrics {
   constructor() {
     const registers = [this.registry];
     // The default, a timer at every 10 ms, costs an idle process as much as its other work.
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 500 });
     this.#reconciles = new Counter({
       name: 'quorate_reconcile_total',
       help: 'Reconciles by outcome.',

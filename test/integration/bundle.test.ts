@@ -70,7 +70,7 @@ describe('a bundled client', () => {
   it('speaks every protocol, issues certificates and loads the S3 client, without a warning', async () => {
     const entry = 'test/integration/etcd/bundled.ts';
     const { file } = await bundle({ entry, folder: path.join(folder, 'client') });
-    const input = JSON.stringify({ endpoint: cluster.endpoint(0), tls: cluster.tls, ca: cluster.ca });
+    const input = JSON.stringify({ endpoint: cluster.endpoint(0), tls: cluster.tls });
     const { code, stdout, stderr } = await alone(file, input);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toEqual({
@@ -81,7 +81,7 @@ describe('a bundled client', () => {
       snapshot: true,
       alarms: [],
       served: 'orders',
-      issued: 'bundled',
+      issued: ['quorate:bundled'],
       s3: 'function',
       health: 200,
     });

@@ -5,11 +5,11 @@ import { Agent } from 'undici';
 import { MemberClient } from '../../../src/etcd/client.ts';
 import { servedCertificate } from '../../../src/etcd/handshake.ts';
 import { SnapshotVerifier } from '../../../src/etcd/snapshot.ts';
-import { issueLeaf } from '../../../src/tls/authority.ts';
+import { createAuthority, issueLeaf } from '../../../src/tls/authority.ts';
 import { inspect } from '../../../src/tls/inspect.ts';
 
-/** Endpoint, certificates and the authority, as JSON on the standard input. */
-const { endpoint, tls, ca } = JSON.parse((await buffer(process.stdin)).toString());
+/** Endpoint and certificates, as JSON on the standard input. */
+const { endpoint, tls } = JSON.parse((await buffer(process.stdin)).toString());
 const client = new MemberClient(endpoint, tls);
 const status = await client.status();
 const { members } = await client.members({ linearizable: true });
@@ -17,7 +17,14 @@ const { revision } = await client.read();
 const { hash } = await client.hashKv(0n);
 const snapshot = (await client.snapshot()).pipe(new SnapshotVerifier());
 await buffer(snapshot);
-const leaf = await issueLeaf(ca, { commonName: 'bundled', usages: ['client'] });
+const leaf = await issueLeaf(await createAuthority({ commonName: 'bundled CA' }), {
+  commonName: 'bundled',
+  organization: 'quorate',
+  dnsNames: ['bundled.example'],
+  ipAddresses: ['198.18.0.1'],
+  uris: ['quorate:bundled'],
+  usages: ['server', 'client'],
+});
 const s3 = await import('@aws-sdk/client-s3');
 const agent = new Agent();
 const origin = `http://${endpoint.host}:${endpoint.metricsPort}`;
@@ -31,7 +38,7 @@ const result = {
   snapshot: snapshot.ok,
   alarms: await client.alarms(),
   served: inspect(await servedCertificate(endpoint, tls)).commonName,
-  issued: inspect(leaf.cert).commonName,
+  issued: inspect(leaf.cert).uris,
   s3: typeof s3.S3Client,
   health: health.statusCode,
 };
