@@ -20,5 +20,5 @@ ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NODE_ENV=p
 WORKDIR /app
 USER 65532:65532
 ENTRYPOINT ["node", "--expose-gc", "--single-threaded-gc", "--v8-pool-size=0", "--max-semi-space-size=1", "--max-opt=1", \
-    "--invocation-count-for-feedback-allocation=256", "--flush-baseline-code", "--bytecode-old-age=2", "/app/quorate.mjs"]
+    "--invocation-count-for-feedback-allocation=64", "--flush-baseline-code", "--bytecode-old-age=2", "/app/quorate.mjs"]
 CMD ["operator"]
