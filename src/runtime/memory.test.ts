@@ -6,6 +6,8 @@ import { collectGarbage } from './memory.ts';
 const MB = 1e6;
 /** What the process holds, and what remains of that after a thorough collection. */
 let [held, needed] = [0, 0];
+/** Processor time since the last look. */
+let usedMs = 0;
 const gc = vi.fn<(o: { flavor: string }) => void>(({ flavor }) => {
   if (flavor === 'last-resort') held = needed;
 });
@@ -14,6 +16,8 @@ beforeEach(() => {
   [held, needed] = [90 * MB, 90 * MB];
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   vi.stubGlobal('gc', gc);
+  usedMs = 0;
+  vi.spyOn(process, 'cpuUsage').mockImplementation(() => ({ user: usedMs * 1000, system: 0 }));
   vi.spyOn(process.memoryUsage, 'rss').mockImplementation(() => held);
 });
 
@@ -65,6 +69,16 @@ test('a collection is thorough at first, after growth, and until it gives little
   expect(next(92, 92), 'nothing more to give').toBe('last-resort');
   expect(next(88, 88), 'less is needed than before').toBeUndefined();
   expect(next(93, 88), 'more than 4 MB again').toBe('last-resort');
+  stop.abort();
+});
+
+test('a busy process collects when it has come to rest', () => {
+  const stop = new AbortController();
+  collectGarbage(stop.signal);
+  usedMs = 1_001;
+  expect(collections(2)).toBe(0);
+  usedMs = 1_000;
+  expect(collections(0)).toBe(2);
   stop.abort();
 });
 
