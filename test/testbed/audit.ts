@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the API server's audit log: who did what to which object.
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { FILES } from './config.ts';
@@ -43,7 +43,8 @@ interface Raw {
   responseStatus?: { code?: number };
 }
 
-const file = path.join(FILES.logs, 'control-plane', 'audit.log');
+const folder = path.join(FILES.logs, 'control-plane');
+const file = path.join(folder, 'audit.log');
 
 /** A point in the log: entries after it are of requests that ended after it. */
 export const auditMark = async (): Promise<number> =>
@@ -77,11 +78,21 @@ function matches(entry: AuditEntry, f: AuditFilter): boolean {
   return f.name === undefined || f.name === entry.name;
 }
 
+/** A log longer than 500 MB is put aside by the API server, with the time in its name: a mark beyond the present one is of that. */
+async function* linesSince(mark: number): AsyncGenerator<string> {
+  const putAside = mark > (await auditMark()) ? (await readdir(folder)).filter((name) => /^audit-/.test(name)) : [];
+  const former = putAside.toSorted().at(-1);
+  if (former !== undefined) yield* linesOf(path.join(folder, former), mark);
+  yield* linesOf(file, former === undefined ? mark : 0);
+}
+
+const linesOf = (log: string, start: number): AsyncIterable<string> =>
+  createInterface({ input: createReadStream(log, { start }), crlfDelay: Infinity });
+
 /** Finished requests in the order in which they ended; a watch has one entry when it starts and one when it ends. */
 export async function audit(filter: AuditFilter = {}): Promise<AuditEntry[]> {
-  const lines = createInterface({ input: createReadStream(file, { start: filter.since ?? 0 }), crlfDelay: Infinity });
   const entries: AuditEntry[] = [];
-  for await (const line of lines) {
+  for await (const line of linesSince(filter.since ?? 0)) {
     if (!line.endsWith('}')) continue; // the last line may be under way
     const entry = entryOf(JSON.parse(line) as Raw);
     if (matches(entry, filter)) entries.push(entry);
