@@ -80,7 +80,8 @@ function matches(entry: AuditEntry, f: AuditFilter): boolean {
 
 /** A log longer than 500 MB is put aside by the API server, with the time in its name: a mark beyond the present one is of that. */
 async function* linesSince(mark: number): AsyncGenerator<string> {
-  const putAside = mark > (await auditMark()) ? (await readdir(folder)).filter((name) => name.startsWith('audit-')) : [];
+  const putAside =
+    mark > (await auditMark()) ? (await readdir(folder)).filter((name) => name.startsWith('audit-')) : [];
   const former = putAside.toSorted().at(-1);
   if (former !== undefined) yield* linesOf(path.join(folder, former), mark);
   yield* linesOf(file, former === undefined ? mark : 0);
