@@ -42,7 +42,11 @@ function unsupported(cluster: Cluster, user: User | null): string | undefined {
   if (user === null) return undefined;
   const other = user.authProvider !== undefined && tokenFileOf(user) === undefined;
   if (user.exec !== undefined || other || user.username !== undefined || user.impersonateUser !== undefined)
-    return `user ${user.name} of the kubeconfig: only a client certificate, a token or a token file is supported`;
+    return `user ${user.name} of the kubeconfig: only a client certificate or a token is supported`;
+  const known = [user.certData ?? user.certFile, user.token, tokenFileOf(user)].some((proof) => proof);
+  // client-node passes over the tokenFile that kubectl reads.
+  if (!known && cluster.server.startsWith('https:'))
+    return `user ${user.name} of the kubeconfig: needs a client certificate or a token (a tokenFile is not read)`;
   return undefined;
 }
 
@@ -55,7 +59,8 @@ function authOf(cluster: Cluster, user: User | null): KubeAuth {
   const key = material(user?.keyData, user?.keyFile);
   const tokenFile = tokenFileOf(user);
   const token = tokenFile === undefined ? undefined : fresh(tokenFile);
-  const fixed: Record<string, string> = user?.token === undefined ? {} : { authorization: `Bearer ${user.token}` };
+  const fixed: Record<string, string> =
+    user?.token === undefined ? {} : { authorization: `Bearer ${user.token.trim()}` };
   return {
     server: cluster.server.replace(/\/$/, ''),
     tls: async () => {
