@@ -54,7 +54,7 @@ const MAX_REPEATS = 4;
 /** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 30_000;
+const STEADY_MS = 40_000;
 
 /** Members that have not started after this long wait for something: to look often does not help them, and disturbs others. */
 const SOON_MS = 60_000;
