@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads Secrets by name and remembers them: they are never listed or watched, and asked for once in five minutes.
+import { LABELS } from '../api/names.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { type Secret, secrets } from '../runtime/resources.ts';
 
@@ -13,11 +14,11 @@ const SAME_PASS_MS = 1_000;
 const ABSENT_MS = 1_000;
 
 export class SecretReader {
-  readonly #client: KubeClient;
+  readonly #client: Pick<KubeClient, 'find'>;
   readonly #absent = new Map<string, number>();
   readonly #known = new Map<string, { secret: Secret; at: number }>();
 
-  constructor(client: KubeClient) {
+  constructor(client: Pick<KubeClient, 'find'>) {
     this.#client = client;
   }
 
@@ -36,7 +37,7 @@ export class SecretReader {
     // The same bytes stay the same object, and with it what was worked out from its certificates.
     const same = known !== undefined && known.secret.metadata.resourceVersion === secret.metadata.resourceVersion;
     const newest = same ? known.secret : secret;
-    this.note(newest);
+    this.#keep(newest, performance.now());
     return newest;
   }
 
@@ -46,10 +47,19 @@ export class SecretReader {
     return Math.max(0, Math.min(...read) + MAX_AGE_MS - performance.now());
   }
 
+  /**
+   * As the answer to our own write shows it. It counts as old as the oldest of its cluster: they are written one after the
+   * other, and to read each at a time of its own would cost as many looks at the members.
+   */
   note(secret: Secret): void {
+    const beside = [...this.#known.values()].filter((k) => clusterOf(k.secret) === clusterOf(secret));
+    this.#keep(secret, Math.min(performance.now(), ...beside.map(({ at }) => at)));
+  }
+
+  #keep(secret: Secret, at: number): void {
     const { namespace, name } = secret.metadata;
     this.#absent.delete(`${namespace}/${name}`);
-    this.#known.set(`${namespace}/${name}`, { secret, at: performance.now() });
+    this.#known.set(`${namespace}/${name}`, { secret, at });
   }
 
   forget(namespace: string, name: string): void {
@@ -64,3 +74,5 @@ export class SecretReader {
     }
   }
 }
+
+const clusterOf = ({ metadata }: Secret): string => `${metadata.namespace}/${metadata.labels?.[LABELS.cluster]}`;
