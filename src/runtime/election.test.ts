@@ -160,7 +160,7 @@ describe('completeLease', () => {
   const named = { namespace: 'n', name: 'l' };
   it('has defaults in the order that safety needs', () => {
     const { retryMs, renewDeadlineMs, durationMs } = completeLease(named);
-    expect([retryMs, renewDeadlineMs, durationMs]).toEqual([2_000, 10_000, 15_000]);
+    expect([retryMs, renewDeadlineMs, durationMs]).toEqual([3_000, 10_000, 15_000]);
   });
   it('refuses to write for longer than others wait', () => {
     expect(() => completeLease({ ...named, durationMs: 10_000 })).toThrow(RangeError);

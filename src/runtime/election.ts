@@ -11,12 +11,12 @@ export interface LeaseOptions {
   readonly durationMs?: number;
   /** How long we write without a renewal; must be below the duration; default 10,000 ms. */
   readonly renewDeadlineMs?: number;
-  /** Between attempts; must be below the renew deadline; default 2,000 ms. */
+  /** Between attempts; must be below the renew deadline; default 3,000 ms. */
   readonly retryMs?: number;
 }
 
 export function completeLease(o: LeaseOptions): Required<LeaseOptions> {
-  const lease = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000, ...o };
+  const lease = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 3_000, ...o };
   if (lease.retryMs >= lease.renewDeadlineMs || lease.renewDeadlineMs >= lease.durationMs)
     throw new RangeError('a lease needs: time between attempts < renew deadline < duration');
   return lease;
