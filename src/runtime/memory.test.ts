@@ -82,6 +82,18 @@ test('a busy process collects when it has come to rest', () => {
   stop.abort();
 });
 
+test('a process that is always busy collects after much growth, and not thoroughly', () => {
+  const stop = new AbortController();
+  collectGarbage(stop.signal);
+  usedMs = 5_000;
+  expect(collections(12)).toBe(1);
+  expect(gc.mock.lastCall?.[0].flavor).toBe('regular');
+  expect(collections(12)).toBe(1);
+  usedMs = 0;
+  expect(collections(0), 'what the busy time left').toBe(2);
+  stop.abort();
+});
+
 test('without --expose-gc nothing is done', () => {
   vi.stubGlobal('gc', undefined);
   collectGarbage(new AbortController().signal);

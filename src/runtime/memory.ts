@@ -5,35 +5,39 @@ const EVERY_MS = 20_000;
 /** Less growth than this since the last collection is not worth the next one. */
 const GROWTH_BYTES = 2e6;
 const SLACK_BYTES = 4e6;
-/** A process that used more than this part of the time has more urgent things to do. */
+/** A process that used more than this part of the time has more urgent things to do, until it has grown by this much. */
 const BUSY = 0.05;
+const URGENT_BYTES = 64e6;
 
 /**
  * Collects garbage when the process has grown by 2 MB, which it looks at every twenty seconds: a closed HTTP/2 stream keeps
  * 20 KB outside of the heap until its object is collected, which V8 alone does after thousands of them. Once it has grown
  * by 4 MB everything that can be spared is given back, also compiled code: that takes long, and what runs next has to make
- * the code anew. A busy process collects nothing: where many others want the processors too, it would stand still for
- * seconds, and lose the Lease. Does nothing unless Node runs with `--expose-gc`.
+ * the code anew. A busy process collects once it has grown by 64 MB, and never thoroughly: where many others want the
+ * processors too, it would stand still for seconds, and lose the Lease. Does nothing unless Node runs with `--expose-gc`.
  */
 export function collectGarbage(signal: AbortSignal): void {
   const { gc } = globalThis;
   if (gc === undefined || signal.aborted) return;
-  /** What the process needs at least, and since the last collection, in bytes; 0 while that is not known. */
-  let [least, last] = [0, 0];
+  /** What the process needs at least, in bytes; 0 while that is not known, and a thorough collection is to tell. */
+  let least = 0;
+  /** The least that it has held since the last collection. */
+  let last = process.memoryUsage.rss();
   let spent = process.cpuUsage();
   const look = (): void => {
     const { user, system } = process.cpuUsage(spent);
     spent = process.cpuUsage();
-    if ((user + system) / 1000 > BUSY * EVERY_MS) return;
+    const busy = (user + system) / 1000 > BUSY * EVERY_MS;
     const before = process.memoryUsage.rss();
     [least, last] = [Math.min(least, before), Math.min(last, before)];
-    if (before < last + GROWTH_BYTES) return;
-    const thorough = before > least + SLACK_BYTES;
+    const grown = busy ? URGENT_BYTES : least === 0 ? 0 : GROWTH_BYTES;
+    if (before < last + grown) return;
+    const thorough = !busy && before > least + SLACK_BYTES;
     gc({ type: 'major', execution: 'sync', flavor: thorough ? 'last-resort' : 'regular' });
     const after = process.memoryUsage.rss();
     // Where much was given back much was going on, and more of it will be garbage soon.
     least = thorough ? (before - after > SLACK_BYTES ? 0 : after) : Math.min(least, after);
-    last = least === 0 ? 0 : after;
+    last = after;
   };
   const timer = setInterval(look, EVERY_MS).unref();
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
