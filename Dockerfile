@@ -15,7 +15,7 @@ ADD app.tar /
 # Half of what a Node process holds is there for speed that one that mostly waits does not need. The base loads jemalloc,
 # which gives free memory back; the young generation of the heap does not grow to 16 MB with the first burst of work; code
 # is interpreted, compiled without optimization once it is called often, and dropped when it is not called any more. The
-# program itself says when garbage is collected: V8's own way of finding out that there is time for it takes four times as long.
+# program itself has garbage collected where V8 would only do so because there is time.
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NODE_ENV=production \
     MALLOC_CONF=narenas:1,dirty_decay_ms:10,muzzy_decay_ms:0
 WORKDIR /app

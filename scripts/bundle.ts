@@ -49,6 +49,8 @@ export async function bundle(o: BundleRequest = {}): Promise<BundleResult> {
     // One character beyond Latin-1 would double the memory of the whole text.
     charset: 'ascii',
     banner: { js: REQUIRE },
+    // undici's own word for a bundle without its second, experimental parser.
+    define: { esbuildDetection: 'true' },
     plugins: [protocolsInside, kubeConfigOnly, requiredBuiltins, smallerModules],
     metafile: true,
     logLevel: 'warning',

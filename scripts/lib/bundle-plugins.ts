@@ -122,9 +122,8 @@ import * as api from './lib/api/index.js';
 Object.assign(Dispatcher.prototype, api.default);
 export { Agent, Dispatcher, ProxyAgent };`,
   },
-  // One parser of HTTP/1.1 out of four: the one that runs on every processor.
+  // One build of the HTTP parser: the one that runs on every processor.
   { file: /\/undici\/lib\/llhttp\/llhttp_simd-wasm\.js$/, contents: `module.exports = require('./llhttp-wasm.js');` },
-  { file: /\/undici\/lib\/milo\/(?:no-)?simd\.js$/, contents: `throw new Error('Milo is not in this program');` },
   {
     // Credentials come from a Secret, never from what a machine or a cloud would lend.
     file: /\/@aws-sdk\/credential-provider-node\/.*\/index\.js$/,

@@ -51,10 +51,13 @@ export interface ClusterControllerDeps {
 const MAX_STEPS = 40;
 /** The same step in one pass, before somebody else must be undoing it. */
 const MAX_REPEATS = 4;
-/** Between looks at members that are about to start; at a cluster that does not serve; at one that does. */
+/**
+ * Between looks at members that are about to start; at a cluster that does not serve; at one that does, of which seven fit
+ * between two readings of its Secrets.
+ */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 40_000;
+const STEADY_MS = 43_000;
 
 /** Members that have not started after this long wait for something: to look often does not help them, and disturbs others. */
 const SOON_MS = 60_000;

@@ -16,18 +16,19 @@ const secret = (name: string, cluster = 'orders', resourceVersion = '1'): Secret
 });
 
 /** A reader of these Secrets, and the names of those that it asked for. */
-function readerOf(...there: Secret[]) {
+function readerOf(there: Secret[] = []) {
   const asked: string[] = [];
   const find = async (_kind: unknown, { name }: { name: string }) => {
     asked.push(name);
-    return there.find((s) => s.metadata.name === name) as never;
+    return structuredClone(there.find((s) => s.metadata.name === name)) as never;
   };
   const reader = new SecretReader({ find });
   return { asked, reader, read: (name: string) => reader.read('shop', name, signal) };
 }
 
 it('one that was read is asked for again after five minutes, and stays the same object while it does not change', async () => {
-  const { asked, read } = readerOf(secret('orders-ca-peer'));
+  const there = [secret('orders-ca-peer')];
+  const { asked, read } = readerOf(there);
   const first = await read('orders-ca-peer');
   later(296);
   expect(await read('orders-ca-peer')).toBe(first);
@@ -35,10 +36,13 @@ it('one that was read is asked for again after five minutes, and stays the same 
   later(2);
   expect(await read('orders-ca-peer')).toBe(first);
   expect(asked).toHaveLength(2);
+  there[0] = secret('orders-ca-peer', 'orders', '2');
+  later(298);
+  expect(await read('orders-ca-peer')).toEqual(there[0]);
 });
 
 it('those of a cluster that were written one after the other are read in one pass, when the first is due', async () => {
-  const { asked, read, reader } = readerOf(secret('orders-ca-peer'), secret('orders-tls-peer'));
+  const { asked, read, reader } = readerOf([secret('orders-ca-peer'), secret('orders-tls-peer')]);
   reader.note(secret('orders-ca-peer'));
   later(25);
   reader.note(secret('orders-tls-peer'));

@@ -15,11 +15,13 @@ afterEach(async () => {
 interface Parts {
   readonly user?: object;
   readonly cluster?: object;
+  /** The user that the context names; there is one of the name alice. */
+  readonly context?: string;
   /** Files beside the kubeconfig. */
   readonly files?: Record<string, string>;
 }
 
-async function kubeconfig({ user, cluster, files = {} }: Parts): Promise<void> {
+async function kubeconfig({ user, cluster, context = 'alice', files = {} }: Parts): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'quorate-auth-'));
   folders.push(folder);
   for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
@@ -27,7 +29,7 @@ async function kubeconfig({ user, cluster, files = {} }: Parts): Promise<void> {
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': 'x',
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'alice' } }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: context } }],
     clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:6443', ...cluster } }],
     users: [{ name: 'alice', user: { ...user } }],
   };
@@ -39,11 +41,21 @@ async function kubeconfig({ user, cluster, files = {} }: Parts): Promise<void> {
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 test.each<[string, Parts, string]>([
-  ['no proof at all', {}, 'user alice of the kubeconfig: needs a client certificate or a token'],
+  ['no proof at all', {}, 'user alice of the kubeconfig: needs a client certificate with its key, or a token'],
   [
     'a tokenFile',
     { user: { tokenFile: 'token' } },
-    'user alice of the kubeconfig: needs a client certificate or a token',
+    'user alice of the kubeconfig: needs a client certificate with its key, or a token',
+  ],
+  [
+    'a certificate without its key',
+    { user: { 'client-certificate-data': base64('cert') } },
+    'user alice of the kubeconfig: needs a client certificate with its key',
+  ],
+  [
+    'a user that is not there',
+    { context: 'bob' },
+    'user (none) of the kubeconfig: needs a client certificate with its key',
   ],
   ['a password', { user: { username: 'a', password: 'b' } }, 'only a client certificate or a token is supported'],
   ['a plugin', { user: { exec: { command: 'x' } } }, 'only a client certificate or a token is supported'],
@@ -68,6 +80,13 @@ test('a client certificate goes into the connection, and no header', async () =>
   expect(await auth.headers()).toEqual({});
   const material = { ca: Buffer.from('ca'), cert: Buffer.from('cert'), key: Buffer.from('key'), servername: 'kube' };
   expect(await auth.tls()).toEqual(material);
+});
+
+test('a token in a file, as that of a pod, is read and sent', async () => {
+  await kubeconfig({ files: { token: 'of the pod\n' } });
+  const file = path.join(folders[0] ?? '', 'token');
+  await kubeconfig({ user: { 'auth-provider': { name: 'tokenFile', config: { tokenFile: file } } } });
+  expect(await loadAuth().headers()).toEqual({ authorization: 'Bearer of the pod' });
 });
 
 test('files are named beside the kubeconfig', async () => {

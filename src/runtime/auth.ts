@@ -39,14 +39,14 @@ export function loadAuth(): KubeAuth {
 /** Whatever would be ignored in silence would make us somebody else than the user meant. */
 function unsupported(cluster: Cluster, user: User | null): string | undefined {
   if (cluster.proxyUrl !== undefined) return `cluster ${cluster.name} of the kubeconfig: proxy-url is not supported`;
-  if (user === null) return undefined;
-  const other = user.authProvider !== undefined && tokenFileOf(user) === undefined;
-  if (user.exec !== undefined || other || user.username !== undefined || user.impersonateUser !== undefined)
-    return `user ${user.name} of the kubeconfig: only a client certificate or a token is supported`;
-  const known = [user.certData ?? user.certFile, user.token, tokenFileOf(user)].some((proof) => proof);
+  const name = user?.name ?? '(none)';
+  const other = user?.authProvider && tokenFileOf(user) === undefined;
+  if (user?.exec || other || user?.username || user?.impersonateUser)
+    return `user ${name} of the kubeconfig: only a client certificate or a token is supported`;
+  const certificate = (user?.certData ?? user?.certFile) && (user?.keyData ?? user?.keyFile);
   // client-node passes over the tokenFile that kubectl reads.
-  if (!known && cluster.server.startsWith('https:'))
-    return `user ${user.name} of the kubeconfig: needs a client certificate or a token (a tokenFile is not read)`;
+  if (!(certificate || user?.token || tokenFileOf(user)) && cluster.server.startsWith('https:'))
+    return `user ${name} of the kubeconfig: needs a client certificate with its key, or a token (a tokenFile is not read)`;
   return undefined;
 }
 

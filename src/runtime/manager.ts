@@ -31,8 +31,8 @@ export interface ManagerOptions {
 /** A cache that heard nothing for this long is not fresh; its watch was given up as dead before. */
 const STALE_MS = 90_000;
 /**
- * Runs under way get this long to end after a stop, and then this long to give up. With the 8 s that a renewal can still take,
- * and the 3 s of the release, that is 27 s; Kubernetes grants 30.
+ * Runs under way get this long to end after a stop, and then this long to give up. With the 7 s that a renewal can still take,
+ * and the 3 s of the release, that is 26 s; Kubernetes grants 30.
  */
 const GRACE_MS = 12_000;
 const ABORT_MS = 4_000;
