@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which kubeconfigs are refused, and what is sent to the API server to prove who we are.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
