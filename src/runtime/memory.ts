@@ -7,13 +7,13 @@ const GROWTH_BYTES = 2e6;
 const SLACK_BYTES = 4e6;
 /** A process that used more than this part of the time has more urgent things to do, until it has grown by this much. */
 const BUSY = 0.05;
-const URGENT_BYTES = 64e6;
+const URGENT_BYTES = 128e6;
 
 /**
  * Collects garbage when the process has grown by 2 MB, which it looks at every twenty seconds: a closed HTTP/2 stream keeps
  * 20 KB outside of the heap until its object is collected, which V8 alone does after thousands of them. Once it has grown
  * by 4 MB everything that can be spared is given back, also compiled code: that takes long, and what runs next has to make
- * the code anew. A busy process collects once it has grown by 64 MB, and never thoroughly: where many others want the
+ * the code anew. A busy process collects once it has grown by 128 MB, and never thoroughly: where many others want the
  * processors too, it would stand still for seconds, and lose the Lease. Does nothing unless Node runs with `--expose-gc`.
  */
 export function collectGarbage(signal: AbortSignal): void {
