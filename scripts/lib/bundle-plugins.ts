@@ -77,8 +77,8 @@ export { Auth as AzureAuth, Auth as ExecAuth, Auth as FileAuth, Auth as GoogleCl
 
 /**
  * The operator uses KubeConfig of client-node and its types, with certificates and tokens only (`loadAuth` refuses the
- * other ways that KubeConfig knows). The package's entry, and what KubeConfig imports, would bring every model and call of the Kubernetes API with
- * them: 40 MB of memory.
+ * other ways that KubeConfig knows). The package's entry, and what KubeConfig imports, would bring every model and call of
+ * the Kubernetes API with them: 40 MB of memory.
  */
 export const kubeConfigOnly: Plugin = {
   name: 'kube-config-only',

@@ -101,4 +101,5 @@ test('a proxy of kubectl asks for no proof', async () => {
   const auth = loadAuth();
   expect(auth.server).toBe('http://127.0.0.1:8001');
   expect(await auth.headers()).toEqual({});
+  expect(await auth.tls()).toEqual({});
 });

@@ -86,7 +86,7 @@ interface Fresh {
 
 /** Inline data wins over a file, as everywhere in a kubeconfig. */
 function material(data: string | undefined, file: string | undefined): Fresh | undefined {
-  if (data === undefined) return file === undefined ? undefined : fresh(file);
+  if (!data) return file ? fresh(file) : undefined;
   const bytes = Buffer.from(data, 'base64');
   return { read: () => Promise.resolve(bytes), forget: () => undefined };
 }
