@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs one unary call of either client library with a deadline, cancellation and our errors.
 import { type CallOptions as GrpcCallOptions, InterceptingCall, type Interceptor, status } from '@grpc/grpc-js';
-import { EtcdError } from './errors.ts';
+import { cancelled, EtcdError } from './errors.ts';
 import type { CallOptions } from './types.ts';
 
 const DEFAULT_TIMEOUT_MS = 2_000;
@@ -37,9 +37,6 @@ export async function unary<T>(
     signal?.removeEventListener('abort', onAbort);
   }
 }
-
-export const cancelled = (subject: string, signal?: AbortSignal): EtcdError =>
-  new EtcdError('Cancelled', `${subject}: the call was cancelled`, signal?.reason);
 
 /** A function, because the compiler would take an earlier answer for a constant. */
 const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted ?? false;

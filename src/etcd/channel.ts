@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection to one member: dialled by IP, verified by DNS name, shared by both client libraries, replaceable.
-import { createSecureContext, type SecureContext } from 'node:tls';
 import { Channel, type ChannelCredentials, type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
+import { secureContext } from './context.ts';
 import type { ClientTls, Endpoint } from './types.ts';
 
 /** What a channel can do, without the private parts of grpc-js's own class. */
@@ -11,15 +11,6 @@ const DEFAULT_CLIENT_PORT = 2379;
 
 /** A member that comes back is seen within half a second; one that stays away costs two connection attempts a second at most while it is asked. */
 const BACKOFF: ChannelOptions = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 };
-
-const contexts = new WeakMap<ClientTls, SecureContext>();
-
-/** A parsed key and trust store: made once per certificate, not once per connection. */
-export function secureContext(tls: ClientTls): SecureContext {
-  const context = contexts.get(tls) ?? createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key });
-  contexts.set(tls, context);
-  return context;
-}
 
 export const channelCredentials = (tls: ClientTls): ChannelCredentials =>
   credentials.createFromSecureContext(secureContext(tls));

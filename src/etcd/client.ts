@@ -49,14 +49,14 @@ const NO_POLICY: Policy = {
 /** Every call rejects with EtcdError, and ends within `timeoutMs` (default 2000). */
 export class MemberClient {
   readonly endpoint: Endpoint;
-  readonly #credentials: ChannelCredentials;
+  readonly credentials: ChannelCredentials;
   readonly #channel: SharedChannel;
   readonly #etcd3: Etcd3;
   readonly #client: Client;
 
   constructor(endpoint: Endpoint, tls: ClientTls, creds: ChannelCredentials = channelCredentials(tls)) {
     this.endpoint = endpoint;
-    this.#credentials = creds;
+    this.credentials = creds;
     this.#channel = new SharedChannel((): Channel => dial(endpoint, creds));
     const channelOverride = this.#channel;
     // The address and credentials given to both libraries are unused: the channel has them.
@@ -144,7 +144,7 @@ export class MemberClient {
    * for each piece, not the whole; the first piece has arrived when the promise resolves.
    */
   snapshot(o: CallOptions = {}): Promise<SnapshotStream> {
-    return openSnapshot(this.endpoint, this.#credentials, o);
+    return openSnapshot(this.endpoint, this.credentials, o);
   }
 
   close(): void {

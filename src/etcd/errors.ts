@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one table of etcd errors: gRPC status and etcd's own text to a code, and each code to a class and a sentence.
-import { status } from '@grpc/grpc-js';
 
 /** `retryable`: the same call may succeed later; `conflict`: read the state again first; `terminal`: it never will. */
 export type EtcdErrorClass = 'retryable' | 'terminal' | 'conflict';
@@ -34,20 +33,21 @@ const TEXTS: readonly (readonly [RegExp, EtcdErrorCode])[] = [
   [/certificate|SSL alert|ssl\/tls alert|tlsv1 alert|tlsv13 alert|Hostname\/IP does not match/i, 'Unauthenticated'],
 ];
 
-const STATUSES: ReadonlyMap<number, EtcdErrorCode> = new Map<number, EtcdErrorCode>([
-  [status.CANCELLED, 'Cancelled'],
-  [status.INVALID_ARGUMENT, 'FailedPrecondition'],
-  [status.DEADLINE_EXCEEDED, 'DeadlineExceeded'],
-  [status.NOT_FOUND, 'NotFound'],
-  [status.ALREADY_EXISTS, 'FailedPrecondition'],
-  [status.PERMISSION_DENIED, 'PermissionDenied'],
-  [status.RESOURCE_EXHAUSTED, 'ResourceExhausted'],
-  [status.FAILED_PRECONDITION, 'FailedPrecondition'],
-  [status.ABORTED, 'FailedPrecondition'],
-  [status.OUT_OF_RANGE, 'FailedPrecondition'],
-  [status.UNAVAILABLE, 'Unavailable'],
-  [status.DATA_LOSS, 'DataCorrupt'],
-  [status.UNAUTHENTICATED, 'Unauthenticated'],
+/** By name, as it stands in the message: the numbers would have to come from grpc-js, which takes long to load. */
+const STATUSES: ReadonlyMap<string, EtcdErrorCode> = new Map<string, EtcdErrorCode>([
+  ['CANCELLED', 'Cancelled'],
+  ['INVALID_ARGUMENT', 'FailedPrecondition'],
+  ['DEADLINE_EXCEEDED', 'DeadlineExceeded'],
+  ['NOT_FOUND', 'NotFound'],
+  ['ALREADY_EXISTS', 'FailedPrecondition'],
+  ['PERMISSION_DENIED', 'PermissionDenied'],
+  ['RESOURCE_EXHAUSTED', 'ResourceExhausted'],
+  ['FAILED_PRECONDITION', 'FailedPrecondition'],
+  ['ABORTED', 'FailedPrecondition'],
+  ['OUT_OF_RANGE', 'FailedPrecondition'],
+  ['UNAVAILABLE', 'Unavailable'],
+  ['DATA_LOSS', 'DataCorrupt'],
+  ['UNAUTHENTICATED', 'Unauthenticated'],
 ]);
 
 export class EtcdError extends Error {
@@ -75,10 +75,13 @@ export class EtcdError extends Error {
   static from(failure: unknown, subject: string): EtcdError {
     if (failure instanceof EtcdError) return failure;
     const message = failure instanceof Error ? failure.message : String(failure);
-    const parts = /^(?:\w+: )?(\d{1,2}) [A-Z_]+: ([\s\S]*)$/.exec(message);
+    const parts = /^(?:\w+: )?\d{1,2} ([A-Z_]+): ([\s\S]*)$/.exec(message);
     const text = parts?.[2] ?? message;
-    const numeric = STATUSES.get(Number(parts?.[1]));
-    const code = TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? numeric ?? 'Unknown';
+    const status = STATUSES.get(parts?.[1] ?? '');
+    const code = TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? status ?? 'Unknown';
     return new EtcdError(code, `${subject}: ${text}`, failure);
   }
 }
+
+export const cancelled = (subject: string, signal?: AbortSignal): EtcdError =>
+  new EtcdError('Cancelled', `${subject}: the call was cancelled`, signal?.reason);

@@ -2,9 +2,8 @@
 // Looks at a member from outside: the certificate it serves, and its health pages.
 import { request } from 'node:http';
 import { connect } from 'node:tls';
-import { cancelled } from './call.ts';
-import { secureContext } from './channel.ts';
-import { EtcdError } from './errors.ts';
+import { secureContext } from './context.ts';
+import { cancelled, EtcdError } from './errors.ts';
 import type { CallOptions, ClientTls, Endpoint } from './types.ts';
 
 const DEFAULT_TIMEOUT_MS = 2_000;

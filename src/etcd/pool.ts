@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps one client per member, and makes a new one when the member's address or our certificate changes.
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { channelCredentials } from './channel.ts';
 import type { MemberClient } from './client.ts';
 import type { ClientTls, Endpoint } from './types.ts';
 
@@ -9,7 +8,6 @@ interface Entry {
   readonly client: MemberClient;
   readonly endpoint: Endpoint;
   readonly tls: ClientTls;
-  readonly credentials: ChannelCredentials;
 }
 
 /** Members are told apart by their server name, which names the namespace too. */
@@ -17,16 +15,15 @@ export class ClientPool {
   readonly #entries = new Map<string, Entry>();
 
   /**
-   * The client of this member. It stays valid until the member's address or `tls` changes, or `prune`. etcd3 is
-   * loaded with the first: it takes a fifth of the operator's start.
+   * The client of this member. It stays valid until the member's address or `tls` changes, or `prune`. etcd3 and grpc-js
+   * are loaded with the first: they would take a tenth of the operator's start.
    */
   async get(endpoint: Endpoint, tls: ClientTls): Promise<MemberClient> {
     const { MemberClient } = await import('./client.ts');
     const known = this.#entries.get(endpoint.serverName);
     if (known !== undefined && sameAddress(known.endpoint, endpoint) && sameTls(known.tls, tls)) return known.client;
-    const credentials = this.#credentials(tls);
-    const client = new MemberClient(endpoint, tls, credentials);
-    this.#entries.set(endpoint.serverName, { client, endpoint, tls, credentials });
+    const client = new MemberClient(endpoint, tls, this.#credentials(tls));
+    this.#entries.set(endpoint.serverName, { client, endpoint, tls });
     known?.client.close();
     return client;
   }
@@ -45,9 +42,8 @@ export class ClientPool {
   }
 
   /** The members of one cluster share one parsed certificate. */
-  #credentials(tls: ClientTls): ChannelCredentials {
-    for (const entry of this.#entries.values()) if (sameTls(entry.tls, tls)) return entry.credentials;
-    return channelCredentials(tls);
+  #credentials(tls: ClientTls): ChannelCredentials | undefined {
+    return [...this.#entries.values()].find((entry) => sameTls(entry.tls, tls))?.client.credentials;
   }
 }
 

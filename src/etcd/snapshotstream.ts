@@ -2,9 +2,8 @@
 // Streams a snapshot from one member with back-pressure, on a connection with a large flow-control window.
 import { Readable } from 'node:stream';
 import { type Channel, type ChannelCredentials, Client, type ClientReadableStream, credentials } from '@grpc/grpc-js';
-import { cancelled } from './call.ts';
 import { clientAddress, dial } from './channel.ts';
-import { EtcdError } from './errors.ts';
+import { cancelled, EtcdError } from './errors.ts';
 import type { CallOptions, Endpoint } from './types.ts';
 import { bigintOf, type SnapshotResponse, snapshotRpc } from './wire.ts';
 
