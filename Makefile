@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test testbed testbed-down dev bench generate check unit e2e image deps
+.PHONY: help demo test testbed testbed-down dev bench campaign generate check unit e2e image deps
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ testbed-down: deps ## removes the testbed and everything it started
 dev: deps ## rebuilds the operator, loads it into the testbed and rolls it; VALUES=my.yaml for the chart
 	@node scripts/deploy.ts --quick $(if $(VALUES),--values $(VALUES))
 
-bench: deps ## measures against the floor; a table and JSON
-	@node test/bench/cli.ts
+bench: deps ## measures against the floor; a table, JSON, and docs/performance.md
+	@node test/bench/cli.ts --write
+
+campaign: deps ## kills the operator before and after every write of a bootstrap; about half an hour
+	@QUORATE_CAMPAIGN=1 node scripts/test.ts e2e test/e2e/runtime-crash.test.ts
 
 generate: deps ## CRDs, API reference, chart copies, roles and deploy/install.yaml from their sources
 	@node scripts/generate.ts

@@ -23,7 +23,7 @@ interface Condition {
   message: string;
 }
 
-/** Waits for a condition and says what the object says meanwhile; a Stalled object fails at once. */
+/** Waits for a condition and says what the object says meanwhile, first of all why it is Stalled. */
 async function waitFor(progress: Progress, object: string, type: string): Promise<void> {
   let last = '';
   await until(

@@ -75,7 +75,9 @@ const storage = z
         whenDeleted: z
           .enum(['Retain', 'Delete'])
           .default('Retain')
-          .describe('What becomes of the claims, and so of the data, when the EtcdCluster is deleted.'),
+          .describe(
+            'What becomes of the claims, and so of the data, when the EtcdCluster is deleted. A claim with a volume that is older than the EtcdCluster and not marked as its own stays in any case.',
+          ),
       })
       .prefault({})
       .describe('What becomes of the claims.'),
@@ -221,7 +223,10 @@ export const clusterSpec = z
     service,
     networkPolicy,
     backup: backupPolicy.optional(),
-    paused: z.boolean().default(false).describe('Nothing is changed while true; status stays fresh.'),
+    paused: z
+      .boolean()
+      .default(false)
+      .describe('Nothing is changed while true, and no claim deleted with the EtcdCluster; status stays fresh.'),
   })
   .meta(rules(...clusterSpecRules))
   .describe('What the cluster should be.');

@@ -153,7 +153,7 @@ const SPEC = {
   Deleting: r(
     'Ready, Reconciling, Available, MembersHealthy, BackupHealthy',
     'The cluster is being deleted; the message names what keeps it.',
-    'Wait; a claim goes when no pod uses it, a finalizer when its owner takes it off.',
+    'Wait; a claim goes when no pod uses it, a finalizer when its owner takes it off. Where it waits for spec.paused, set that to false.',
   ),
 };
 

@@ -20,8 +20,14 @@ const owned = (made: Job, owner: EtcdBackup): Job => {
   return { ...made, metadata: { ...made.metadata, ownerReferences: [reference], resourceVersion: '7' } };
 };
 
+/** What the API server does not do. */
+interface Fails {
+  list?: Error;
+  delete?: Error;
+}
+
 /** A controller whose cache is what the test says, and an API server that knows what was written. */
-function world(backups: readonly EtcdBackup[], livesAs?: { now: EtcdBackup | undefined }) {
+function world(backups: readonly EtcdBackup[], livesAs?: { now: EtcdBackup | undefined }, fails: Fails = {}) {
   const cache: { jobs: Job[]; pods: Pod[] } = { jobs: [], pods: [] };
   const server = new Map<string, Job>();
   const said: EtcdBackup['status'][] = [];
@@ -49,7 +55,7 @@ function world(backups: readonly EtcdBackup[], livesAs?: { now: EtcdBackup | und
     },
     client: {
       find: ({ kind }: { kind: string }, { name }: { name: string }) => Promise.resolve(live[kind]?.(name)),
-      list: () => Promise.resolve(cache.pods),
+      list: () => (fails.list === undefined ? Promise.resolve(cache.pods) : Promise.reject(fails.list)),
       get: (_: unknown, { name }: { name: string }) => Promise.resolve(server.get(name)),
       create: (_: unknown, made: Job) => {
         if (server.has(made.metadata.name)) return Promise.reject(new KubeError('AlreadyExists', 'there'));
@@ -58,7 +64,9 @@ function world(backups: readonly EtcdBackup[], livesAs?: { now: EtcdBackup | und
       },
       apply: (_: unknown, { status }: EtcdBackup) => Promise.resolve(said.push(status)),
       delete: (_: unknown, { metadata: { name, uid, resourceVersion } }: Job) =>
-        Promise.resolve(deleted.push({ name, uid, resourceVersion })),
+        fails.delete !== undefined
+          ? Promise.reject(fails.delete)
+          : Promise.resolve(deleted.push({ name, uid, resourceVersion })),
     },
     events: { emit: (_: unknown, { reason }: { reason: string }) => events.push(reason) },
     backups: store(() => backups),
@@ -68,8 +76,11 @@ function world(backups: readonly EtcdBackup[], livesAs?: { now: EtcdBackup | und
     settings: observed().settings,
     clusterChanged: () => undefined,
   } as unknown as BackupControllerDeps);
-  const look = (name: string) =>
-    reconcile?.({ namespace: 'shop', name }, { log: { info: () => undefined }, signal: new AbortController().signal });
+  const look = (name: string, failingMs?: number) => {
+    const failingSince = failingMs === undefined ? undefined : performance.now() - failingMs;
+    const log = { info: () => undefined, warn: () => undefined };
+    return reconcile?.({ namespace: 'shop', name }, { log, failingSince, signal: new AbortController().signal });
+  };
   return { look, cache, server, said, deleted, events };
 }
 
@@ -190,5 +201,35 @@ it.each([
   server.set(name, { ...judged, metadata: { ...judged.metadata, resourceVersion: version } });
   await look('orders-now');
   expect(deleted).toEqual(times === 0 ? [] : [{ name, uid, resourceVersion: '7' }]);
-  expect(said.map((s) => s?.replaced)).toEqual(times === 0 ? [] : [[1]]);
+  expect(said.map((s) => s?.replaced)).toEqual(times === 0 || replaced !== undefined ? [] : [[1]]);
+});
+
+const forbidden = new KubeError('Forbidden', 'jobs.batch "orders-now-0f9e8d7c-1" is forbidden: kept');
+
+it.each<[string, number[] | undefined, string[]]>([
+  ['is told after it was announced', [1], ['JobRefused']],
+  ['leaves what was announced to be seen first', undefined, ['Retrying']],
+])('a Job whose deletion is refused %s', async (_, replaced, reasons) => {
+  const subject = backup({ status: { attempts: 1, replaced, conditions: [] } });
+  const { look, cache, server, said } = world([subject], undefined, { delete: forbidden });
+  const judged = owned(job(1, { template: 'old' }), subject);
+  cache.jobs = [judged];
+  cache.pods = [pod({ created: '2026-11-23T07:00:00Z', waiting: { reason: 'ImagePullBackOff' } })];
+  server.set(judged.metadata.name, judged);
+  await expect(look('orders-now')).rejects.toBe(forbidden);
+  expect(said.map((s) => s?.conditions[0]?.reason)).toEqual(reasons);
+});
+
+it.each<[string, number | undefined, string[]]>([
+  ['at once is not told', undefined, []],
+  ['for some seconds is not told', 14_000, []],
+  ['for a quarter of a minute is', 15_001, ['ReconcileFailed']],
+])('what fails %s', async (_, failingMs, reasons) => {
+  const failure = new KubeError('Unavailable', 'etcdserver: request timed out');
+  const subject = backup();
+  const { look, cache, said } = world([subject], undefined, { list: failure });
+  // A Job without a pod in the cache: the pods are listed.
+  cache.jobs = [owned(job(1), subject)];
+  await expect(look('orders-now', failingMs)).rejects.toBe(failure);
+  expect(said.map((s) => s?.conditions[0]?.reason)).toEqual(reasons);
 });

@@ -8,6 +8,7 @@ import { etcdBackups } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
+import { failingMs, isLasting, isRefused } from '../runtime/failing.ts';
 import type { KubeObject, Ref } from '../runtime/json.ts';
 import {
   type Key,
@@ -19,7 +20,7 @@ import {
 } from '../runtime/manager.ts';
 import { type Job, jobs as jobResource, type Pod } from '../runtime/resources.ts';
 import { create } from '../runtime/writes.ts';
-import { BACKUP_ANNOTATIONS, jobName } from './marks.ts';
+import { attemptOf, BACKUP_ANNOTATIONS, jobName } from './marks.ts';
 import { observe, ownedBy, readPods, readPolicy } from './observe.ts';
 import type { ObservedBackup } from './observed.ts';
 import { type BackupPlan, isFinished, planBackup, type Step, type Verdict } from './plan.ts';
@@ -54,6 +55,8 @@ export class BackupController {
   readonly #deps: BackupControllerDeps;
   /** Per cluster, the newest Job that was asked for: until the cache shows it, no other backup may ask for one. */
   readonly #asked = new Map<string, Asked>();
+  /** Errors that status tells already. */
+  readonly #told = new WeakSet<Error>();
 
   constructor(deps: BackupControllerDeps) {
     this.#deps = deps;
@@ -82,6 +85,15 @@ export class BackupController {
     const backup = this.#deps.backups.get(key);
     if (backup === undefined || backup.metadata.deletionTimestamp !== undefined || isFinished(backup.status))
       return undefined;
+    try {
+      return await this.#pass(backup, ctx);
+    } catch (e) {
+      await this.#confess(backup, e, ctx);
+      throw e;
+    }
+  }
+
+  async #pass(backup: EtcdBackup, ctx: ReconcileContext): Promise<Outcome> {
     const stores = {
       backups: this.#deps.backups,
       clusters: this.#deps.clusters,
@@ -98,7 +110,7 @@ export class BackupController {
       else if (planned.step.action === 'ReadPolicy') observed = await readPolicy(deps, observed, ctx.signal);
       else if (planned.step.action === 'ReplaceJob') return this.#replace(observed, planned, planned.step.job, ctx);
       else {
-        created = await this.#create(observed, planned, planned.step, ctx);
+        created = await this.#create(observed, planned.step, ctx);
         if (created === undefined) return { requeueAfterMs: 1_000 };
         observed = { ...observed, jobs: [...observed.jobs, created], pods: [], podsAreLive: false };
       }
@@ -109,7 +121,6 @@ export class BackupController {
   /** `undefined` if it is not the time after all; the next pass judges anew. */
   async #create(
     o: ObservedBackup,
-    planned: BackupPlan,
     step: Extract<Step, { action: 'CreateJob' }>,
     ctx: ReconcileContext,
   ): Promise<Job | undefined> {
@@ -135,14 +146,7 @@ export class BackupController {
       if (live === undefined || live.metadata.uid !== uid || isFinished(live.status)) return undefined;
       return await this.#post(o, step, ctx);
     } catch (e) {
-      if (e instanceof KubeError && (e.code === 'Forbidden' || e.code === 'Invalid')) {
-        await this.#say(
-          o,
-          { ...planned, verdict: { kind: 'blocked', reason: 'JobRefused', message: e.message } },
-          undefined,
-          ctx,
-        );
-      }
+      await this.#report(o, e, ctx);
       throw e;
     } finally {
       asked.settled = true;
@@ -162,10 +166,38 @@ export class BackupController {
     // Only the version that was judged: a pod that has started since makes another one of it.
     const same = live?.metadata.resourceVersion === job.metadata.resourceVersion;
     if (same && live?.metadata.deletionTimestamp === undefined) {
-      await this.#say(o, planned, undefined, ctx);
-      await client.delete(jobResource, job, { signal: ctx.signal });
+      const said = o.backup.status?.replaced?.includes(attemptOf(job.metadata.name)) === true;
+      if (!said) await this.#say(o, planned, undefined, ctx);
+      try {
+        await client.delete(jobResource, job, { signal: ctx.signal });
+      } catch (e) {
+        // What was said a moment ago is not in `o` yet: it is told at the next pass.
+        if (said) await this.#report(o, e, ctx);
+        throw e;
+      }
     }
     return { requeueAfterMs: 1_000 };
+  }
+
+  /** The API server refuses a Job, or its deletion, however often it is asked. */
+  async #report(o: ObservedBackup, error: unknown, ctx: ReconcileContext): Promise<void> {
+    if (!(error instanceof KubeError && isRefused(error))) return;
+    this.#told.add(error);
+    const verdict = { kind: 'blocked', reason: 'JobRefused', message: error.message } as const;
+    await this.#tell(o.backup, verdict, o.jobs.at(-1), o.now, ctx);
+  }
+
+  /** Nothing that goes on failing may be silent: a right that is missing, an object that nobody can read, a mistake of ours. */
+  async #confess(backup: EtcdBackup, error: unknown, ctx: ReconcileContext): Promise<void> {
+    const fenced = error instanceof KubeError && error.code === 'Fenced';
+    const told = error instanceof Error && this.#told.has(error);
+    if (fenced || told || ctx.signal.aborted || !isLasting(error, failingMs(ctx))) return;
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `the operator fails on this backup and tries again: ${why}`;
+    const verdict = { kind: 'blocked', reason: 'ReconcileFailed', message } as const;
+    await this.#tell(backup, verdict, undefined, new Date(), ctx).catch((e: unknown) => {
+      ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
+    });
   }
 
   async #post(o: ObservedBackup, step: Extract<Step, { action: 'CreateJob' }>, ctx: ReconcileContext): Promise<Job> {
@@ -193,16 +225,19 @@ export class BackupController {
   ): Promise<Outcome> {
     const { verdict } = planned;
     if (verdict === undefined) return undefined;
-    const status = backupStatus(o.backup, verdict, created ?? o.jobs.at(-1), o.now);
-    const reason = status.conditions[0]?.reason ?? '';
-    if (await this.#write(o.backup, status, ctx.signal)) {
-      ctx.log.info({ reason, verdict: verdict.kind }, status.conditions[0]?.message);
-      const before = o.backup.status?.conditions?.[0]?.reason;
-      if (before !== reason) this.#announce(o.backup, verdict, status);
-      this.#deps.clusterChanged({ namespace: o.backup.metadata.namespace as string, name: o.backup.spec.clusterName });
-    }
+    await this.#tell(o.backup, verdict, created ?? o.jobs.at(-1), o.now, ctx);
     const again = verdict.kind === 'progress' || verdict.kind === 'blocked' ? verdict.lookAgainMs : undefined;
     return again === undefined ? undefined : { requeueAfterMs: again };
+  }
+
+  /** Writes status, and an Event where the reason is new. */
+  async #tell(backup: EtcdBackup, verdict: Verdict, job: Job | undefined, now: Date, ctx: ReconcileContext) {
+    const status = backupStatus(backup, verdict, job, now);
+    const reason = status.conditions[0]?.reason ?? '';
+    if (!(await this.#write(backup, status, ctx.signal))) return;
+    ctx.log.info({ reason, verdict: verdict.kind }, status.conditions[0]?.message);
+    if (backup.status?.conditions?.[0]?.reason !== reason) this.#announce(backup, verdict, status);
+    this.#deps.clusterChanged({ namespace: backup.metadata.namespace as string, name: backup.spec.clusterName });
   }
 
   #announce(backup: EtcdBackup, verdict: Verdict, status: EtcdBackupStatus): void {

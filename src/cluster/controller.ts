@@ -9,13 +9,13 @@ import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { isNamespaceGoing, KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
+import { failingMs, isLasting, isRefused } from '../runtime/failing.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import type { Key, Manager, Outcome, ReconcileContext, WatchedStore } from '../runtime/manager.ts';
 import type { Pod } from '../runtime/resources.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
-import { isLasting, isRefused } from './failures.ts';
 import { deletingStatus, failedStatus, invalidStatus, unseenStatus } from './heldstatus.ts';
 import type { Identity } from './identity.ts';
 import { formedWith, type Meant, type ObserverDeps, observe, withEtcd } from './observe.ts';
@@ -52,12 +52,12 @@ const MAX_STEPS = 40;
 /** The same step in one pass, before somebody else must be undoing it. */
 const MAX_REPEATS = 4;
 /**
- * Between looks at members that are about to start; at a cluster that does not serve; at one that does, of which seven fit
- * between two readings of its Secrets.
+ * Between looks at members that are about to start; at a cluster that does not serve; at one that does, of which eleven fit
+ * between two readings of its Secrets. With the two seconds that a look may take, `Available` is never older than 30 s.
  */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 43_000;
+const STEADY_MS = 27_100;
 
 /** Members that have not started after this long wait for something: to look often does not help them, and disturbs others. */
 const SOON_MS = 60_000;
@@ -119,12 +119,12 @@ export class ClusterController {
       return undefined;
     }
     const cluster = this.#statuses.newest(known);
-    if (cluster.metadata.deletionTimestamp !== undefined) return this.#finish(cluster, ctx);
-    if (finalizerDue(cluster)) {
-      this.#own.note(etcdClusters, await updateFinalizer(this.#deps.client, cluster, ctx.signal));
-      return { requeueAfterMs: 0 };
-    }
     try {
+      if (cluster.metadata.deletionTimestamp !== undefined) return await this.#finish(cluster, ctx);
+      if (finalizerDue(cluster)) {
+        this.#own.note(etcdClusters, await updateFinalizer(this.#deps.client, cluster, ctx.signal));
+        return { requeueAfterMs: 0 };
+      }
       const meant = await this.#meant(cluster, ctx);
       return meant === undefined ? { requeueAfterMs: STEADY_MS } : await this.#converge(cluster, meant, ctx);
     } catch (e) {
@@ -137,7 +137,7 @@ export class ClusterController {
   async #finish(cluster: EtcdCluster, ctx: ReconcileContext): Promise<Outcome> {
     const outcome = await finishDeletion(this.#deps.client, cluster, ctx.signal);
     const others = (cluster.metadata.finalizers ?? []).filter((f) => f !== FINALIZERS.claims);
-    const waitsFor = outcome?.waitsFor ?? (others.length > 0 ? `the finalizers ${others.join(', ')}` : undefined);
+    const waitsFor = outcome?.waitsFor ?? (others.length > 0 ? `the finalizers ${others.join(', ')} to go` : undefined);
     if (waitsFor !== undefined) await this.#tell(cluster, (c) => deletingStatus(c, waitsFor, new Date()), ctx);
     return outcome;
   }
@@ -294,9 +294,6 @@ function refusal(error: Pick<KubeError, 'code' | 'message'>, what: string): Find
   const { reason, remedy } = refusalOf(error);
   return { kind: 'blocked', reason, message: `${what}; ${remedy}` };
 }
-
-const failingMs = ({ failingSince }: ReconcileContext): number | undefined =>
-  failingSince === undefined ? undefined : performance.now() - failingSince;
 
 const ageMs = ({ metadata }: KubeObject, now: Date): number =>
   now.getTime() - Date.parse(metadata.creationTimestamp ?? '');

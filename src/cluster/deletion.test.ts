@@ -6,6 +6,8 @@ import { ANNOTATIONS, FINALIZERS } from '../api/names.ts';
 import type { PersistentVolumeClaim } from '../runtime/resources.ts';
 import { doomed, finalizerDue } from './deletion.ts';
 
+const MADE = '2026-11-23T10:00:00Z';
+
 const claim = (name: string, genesis?: string, formed = true): PersistentVolumeClaim => ({
   metadata: {
     name,
@@ -21,7 +23,17 @@ const claim = (name: string, genesis?: string, formed = true): PersistentVolumeC
   },
 });
 
-const cluster = (genesis?: string) => ({ metadata: { name: 'orders' }, status: { genesis } }) as EtcdCluster;
+/** Bound to a volume, and made at that time. */
+const holding = (c: PersistentVolumeClaim, creationTimestamp: string): PersistentVolumeClaim => ({
+  ...c,
+  metadata: { ...c.metadata, creationTimestamp },
+  spec: { volumeName: 'pvc-1' },
+});
+const older = (c: PersistentVolumeClaim) => holding(c, '2026-11-22T10:00:00Z');
+const younger = (c: PersistentVolumeClaim) => holding(c, '2026-11-23T10:00:01Z');
+
+const cluster = (genesis?: string) =>
+  ({ metadata: { name: 'orders', creationTimestamp: MADE }, status: { genesis } }) as EtcdCluster;
 
 describe('with the policy Delete', () => {
   it.each<[string, PersistentVolumeClaim, { record?: string; status?: string }, boolean]>([
@@ -33,6 +45,17 @@ describe('with the policy Delete', () => {
     ['an attempt that never formed goes', claim('data-orders-2', 'first', false), { record: 'own' }, true],
     ['the empty claim of the StatefulSet controller goes', claim('data-orders-2'), { record: 'own' }, true],
     ['a labelled claim of no member stays', claim('scratch'), { record: 'own' }, false],
+    ['an older volume that carries its mark goes', older(claim('data-orders-0', 'own')), { record: 'own' }, true],
+    ['an older volume without a mark stays', older(claim('data-orders-0')), { record: 'own' }, false],
+    ['so it does with neither record nor status', older(claim('data-orders-0')), {}, false],
+    [
+      'so does one of an attempt that is not its own',
+      older(claim('data-orders-0', 'x', false)),
+      { record: 'own' },
+      false,
+    ],
+    ['a younger volume without a mark goes', younger(claim('data-orders-2')), { record: 'own' }, true],
+    ['so does one of its own attempt', younger(claim('data-orders-2', 'first', false)), { record: 'own' }, true],
   ])('%s', (_sentence, given, { record, status }, goes) => {
     expect(doomed([given], cluster(status), record)).toEqual(goes ? [given] : []);
   });

@@ -14,9 +14,14 @@ import {
 } from '../runtime/resources.ts';
 import { foreignness } from './foreign.ts';
 import { claimIdentity, decodeIdentity, IdentityError, ordinalOf } from './identity.ts';
+import { isYounger } from './replaceable.ts';
 
 /** Milliseconds until the next look while pods or claims are still leaving; their events come sooner. */
 const LOOK_AGAIN_MS = 2_000;
+
+/** The same while the cluster is paused: that it is not any more comes as an event. */
+const PAUSED_MS = 300_000;
+const PAUSED = 'spec.paused to be false: until then the StatefulSet, its pods and the claims are left alone';
 
 const wants = (cluster: EtcdCluster): boolean => cluster.spec?.storage?.retentionPolicy?.whenDeleted === 'Delete';
 const has = (cluster: EtcdCluster): boolean => cluster.metadata.finalizers?.includes(FINALIZERS.claims) === true;
@@ -39,7 +44,8 @@ export const updateFinalizer = (client: KubeClient, cluster: EtcdCluster, signal
 
 /**
  * The claims that go with the cluster: those of its own data, and those that never held any. A copy under another name,
- * or the data of another formed cluster, is not ours to delete.
+ * the data of another formed cluster, or a volume that is older than the EtcdCluster and not known to be its own, is not
+ * ours to delete.
  */
 export function doomed(
   claims: readonly PersistentVolumeClaim[],
@@ -52,7 +58,10 @@ export function doomed(
   const others = formed.filter((g) => !own.includes(g));
   return claims.filter((claim) => {
     const named = ordinalOf(cluster.metadata.name, claim.metadata.name) !== undefined;
-    return named && !others.includes(claimIdentity(claim)?.genesis ?? '');
+    const marks = claimIdentity(claim);
+    if (!named || others.includes(marks?.genesis ?? '')) return false;
+    const ours = marks !== undefined && own.includes(marks.genesis);
+    return ours || claim.spec?.volumeName === undefined || isYounger(claim, cluster);
   });
 }
 
@@ -73,7 +82,7 @@ const list = (what: string, objects: readonly KubeObject[]): string =>
   `${what} ${objects
     .map((o) => o.metadata.name)
     .toSorted()
-    .join(', ')}`;
+    .join(', ')} to go`;
 
 /** One pass of the deletion; `undefined` when nothing is left to do. Everything is read live. */
 export async function finishDeletion(
@@ -91,6 +100,7 @@ export async function finishDeletion(
     await setFinalizer(client, cluster, false, signal);
     return undefined;
   }
+  if (cluster.spec?.paused === true) return { requeueAfterMs: PAUSED_MS, waitsFor: PAUSED };
   const namespace = cluster.metadata.namespace as string;
   const name = childNames(cluster.metadata.name).statefulSet;
   const set = await client.find(statefulSets, { namespace, name }, { signal });
@@ -98,7 +108,7 @@ export async function finishDeletion(
     if (set.metadata.deletionTimestamp === undefined) {
       await client.delete(statefulSets, set, { signal });
     }
-    return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: `the StatefulSet ${name}` };
+    return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: `the StatefulSet ${name} to go` };
   }
   const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
   const left = await client.list(

@@ -30,7 +30,7 @@ export function unseenStatus(cluster: EtcdCluster, refused: string, now: Date): 
 
 /** Status of a cluster that is being deleted, as long as something keeps it. */
 export function deletingStatus(cluster: EtcdCluster, waitsFor: string, now: Date): EtcdClusterStatus {
-  const message = `being deleted: waiting for ${waitsFor} to go`;
+  const message = `being deleted: waiting for ${waitsFor}`;
   return heldStatus(cluster, 'Reconciling', { reason: 'Deleting', message }, now);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is asked for the quorum, and what a bad certificate of ours does to a pass.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { EtcdError } from '../etcd/errors.ts';
 import { ClientPool } from '../etcd/pool.ts';
@@ -121,6 +121,66 @@ describe('a member that cannot be asked', () => {
     const pods = [{ ...pod, status: { ...pod.status, ...status } }] as Pod[];
     const { members } = await observeEtcd(nobody, { ...given, identity, pods }, new AbortController().signal);
     expect(members.map((m) => m.started)).toEqual([true, false]);
+  });
+});
+
+describe('while nothing is wrong', () => {
+  const status = { memberId: 'a', leaderId: 'a', clusterId: 'c', raftTerm: 1n, errors: [] as string[] };
+  /** What was asked in a second look, after a first that found `answer`. */
+  async function second(o: { phase?: string; errors?: string[]; pod?: Pod; quorum?: () => Promise<object> } = {}) {
+    const asked: string[] = [];
+    let look = 1;
+    const list = async () => ({ clusterId: 'c', members: [] });
+    const client = {
+      status: async () => (asked.push('status'), { ...status, errors: o.errors ?? [] }),
+      members: () => (asked.push('quorum'), look === 2 && o.quorum !== undefined ? o.quorum() : list()),
+    };
+    const pool = { get: async () => client } as unknown as ClientPool;
+    const given = subject(whole);
+    const identity = { ...given.identity, phase: o.phase ?? 'Formed' } as Identity;
+    const signal = new AbortController().signal;
+    await observeEtcd(pool, { ...given, identity }, signal);
+    asked.length = 0;
+    look = 2;
+    const seen = await observeEtcd(
+      pool,
+      { ...given, identity, pods: o.pod === undefined ? given.pods : [o.pod] },
+      signal,
+    );
+    expect(seen.members.map((m) => m.status?.memberId)).toEqual(['a']);
+    return { asked, read: seen.quorum.read };
+  }
+  const pod: Pod = { metadata: { name: 'orders-0', namespace: 'shop' }, status: { podIP: '127.0.0.1' } };
+  const fails = async () => Promise.reject(new EtcdError('NoLeader', 'x'));
+
+  it.each<[string, Parameters<typeof second>[0], string[], boolean]>([
+    ['only the quorum is asked again', {}, ['quorum'], true],
+    ['the members are when their pod is another object', { pod }, ['status', 'quorum'], true],
+    ['they are when one complained', { errors: ['alarm:NOSPACE '] }, ['status', 'quorum'], true],
+    ['they are when no quorum answers', { quorum: fails }, ['quorum', 'status', 'quorum'], false],
+    ['they are while the cluster forms', { phase: 'Proving' }, ['status', 'quorum'], true],
+  ])('%s', async (_sentence, given, asked, read) => {
+    expect(await second(given)).toEqual({ asked, read });
+  });
+
+  it('the members are asked again after forty seconds', async () => {
+    const now = vi.spyOn(performance, 'now');
+    try {
+      const asked: string[] = [];
+      const client = {
+        status: async () => (asked.push('status'), status),
+        members: async () => (asked.push('quorum'), { clusterId: 'c', members: [] }),
+      };
+      const pool = { get: async () => client } as unknown as ClientPool;
+      const given = subject(whole);
+      for (const at of [0, 27_000, 40_001, 67_000]) {
+        now.mockReturnValue(at);
+        await observeEtcd(pool, given, new AbortController().signal);
+      }
+      expect(asked).toEqual(['status', 'quorum', 'quorum', 'status', 'quorum', 'quorum']);
+    } finally {
+      now.mockRestore();
+    }
   });
 });
 

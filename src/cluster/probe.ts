@@ -13,7 +13,13 @@ import { type Identity, isSealed } from './identity.ts';
 import type { MemberView, QuorumView, SecretState } from './observed.ts';
 import { secretText } from './render/certificates.ts';
 import { type MemberFiles, PROOF } from './render/memberfile.ts';
-import { blindness } from './rules/health.ts';
+import { blindness, isWell } from './rules/health.ts';
+
+/**
+ * While nothing is wrong and no pod has changed, what the members say of themselves may be this old, in milliseconds; that
+ * a quorum answers is asked at every look.
+ */
+const CALM_MS = 40_000;
 
 /** Deadline of each question, in milliseconds: of one to one member, and of the one to the quorum, whoever answers it. */
 const ASK_MS = 2_000;
@@ -51,9 +57,27 @@ export async function observeEtcd(
   signal: AbortSignal,
 ): Promise<{ members: MemberView[]; quorum: QuorumView }> {
   const tls = operatorTls(s.cluster, s.secrets);
+  const calm = calmMembers(s);
+  if (calm !== undefined) {
+    const quorum = await askQuorum(pool, calm, tls, signal);
+    if (quorum.read) return { members: calm, quorum };
+  }
+  const at = performance.now();
   const members = await Promise.all(s.identity.members.map((m) => ask(pool, s, m.name, tls, signal)));
   const quorum = await askQuorum(pool, members, tls, signal);
+  if (quorum.read && members.every(isWell)) looks.set(s.identity, { at, members });
+  else looks.delete(s.identity);
   return { members, quorum };
+}
+
+/** Of one formed record: the last look at its members, if all was well. */
+const looks = new WeakMap<Identity, { readonly at: number; readonly members: MemberView[] }>();
+
+function calmMembers({ identity, pods }: Subject): MemberView[] | undefined {
+  const last = identity.phase === 'Formed' ? looks.get(identity) : undefined;
+  if (last === undefined || performance.now() - last.at > CALM_MS) return undefined;
+  // The cache replaces an object whenever anything of it changes.
+  return last.members.every((m) => m.pod !== undefined && pods.includes(m.pod)) ? last.members : undefined;
 }
 
 async function ask(

@@ -12,7 +12,8 @@ function otherStorage({ spec }: PersistentVolumeClaim, { formation }: Identity):
   return drift({ accessModes: [accessMode], resources: { requests: { storage: size } }, ...named }, spec);
 }
 
-const isYounger = (claim: PersistentVolumeClaim, cluster: EtcdCluster): boolean =>
+/** Made after the EtcdCluster, and so for nothing that was there before it. */
+export const isYounger = (claim: PersistentVolumeClaim, cluster: EtcdCluster): boolean =>
   Date.parse(claim.metadata.creationTimestamp ?? '') >= Date.parse(cluster.metadata.creationTimestamp ?? '');
 
 /**

@@ -279,7 +279,7 @@ describe('conditions', () => {
     ],
     [
       'a deletion that does not end',
-      deletingStatus(unseen, 'the claims data-orders-0', now),
+      deletingStatus(unseen, 'the claims data-orders-0 to go', now),
       'Reconciling',
       'Deleting',
       /waiting for the claims data-orders-0 to go$/,

@@ -6,11 +6,13 @@ import type { Ref } from '../../src/runtime/json.ts';
 import { persistentVolumeClaims, pods, secrets } from '../../src/runtime/resources.ts';
 import { cluster, condition } from './harness/cluster.ts';
 import { survives } from './harness/oracle.ts';
+import { refuse } from './harness/policy.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 1 });
-const space = () => suite.namespaces[0] ?? '';
+const suite = useOperator({ namespaces: 2 });
+/** The second one has a policy of its own for a while. */
+const space = (number: 1 | 2 = 1) => suite.namespaces[number - 1] ?? '';
 const of = (name: string) => `etcd.quorate.dev/cluster=${name}`;
 
 async function gone(name: string): Promise<void> {
@@ -99,6 +101,54 @@ describe.concurrent('deletion', () => {
       read: () => suite.kube.list(persistentVolumeClaims, space(), of('dropped')),
       holds: (claims) => claims.length === 0,
     });
+  });
+
+  test('a deletion of claims that is refused is told with what to do, and goes on by itself', async () => {
+    const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
+    const object = await suite.available(cluster(space(2), 'guarded', { storage }), 120_000);
+    await suite.settle(object);
+    const claim = await suite.kube.get(persistentVolumeClaims, { namespace: space(2), name: 'data-guarded-0' });
+    await using policy = await refuse(
+      suite.kube,
+      persistentVolumeClaims,
+      claim,
+      'data is never deleted here',
+      'DELETE',
+    );
+    await suite.kube.delete(etcdClusters, object.metadata);
+    const seen = await until('the refusal is told', {
+      within: 120_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (o) => condition(o, 'Ready')?.reason === 'AdmissionDenied' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(condition(seen, 'Ready')?.message).toMatch(/data is never deleted here.*change the policy/);
+    await policy.lift();
+    await until('the cluster and its claim are gone', {
+      within: 120_000,
+      read: async () => [
+        await suite.kube.find(etcdClusters, object.metadata),
+        await suite.kube.find(persistentVolumeClaims, claim.metadata),
+      ],
+      holds: (left) => left.every((o) => o === undefined),
+    });
+  });
+
+  test('of a paused cluster nothing is deleted before it goes on', async () => {
+    const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
+    const object = await suite.available(cluster(space(), 'frozen', { storage }), 120_000);
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { paused: true } });
+    await suite.settle(object);
+    await suite.kube.delete(etcdClusters, object.metadata);
+    const seen = await until('what it waits for is told', {
+      within: 30_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (o) => condition(o, 'Ready')?.reason === 'Deleting' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(condition(seen, 'Ready')?.message).toMatch(/waiting for spec.paused to be false/);
+    expect(await suite.kube.list(pods, space(), of('frozen'))).toHaveLength(1);
+    await suite.kube.patch(etcdClusters, object.metadata, { spec: { paused: false } });
+    await gone('frozen');
+    expect(await suite.kube.list(persistentVolumeClaims, space(), of('frozen'))).toEqual([]);
   });
 
   test('a policy set back to Retain keeps the claims, and takes the finalizer off', async () => {

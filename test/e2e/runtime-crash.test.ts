@@ -50,7 +50,7 @@ async function killAt(points: number[], at: 'request' | 'reply', prefix: string)
       suite.proxy.rule(matchOf(names[index] ?? ''), { kind: 'hold', at }, { skip: point, times: 1 }),
     ),
   );
-  const objects = names.map((name) => cluster(suite.namespaces[0] ?? '', name));
+  const objects = names.map((name) => cluster(suite.namespaces[0] ?? '', name, { replicas: 3 }));
   await Promise.all(objects.map((object) => suite.kube.create(etcdClusters, object)));
   const held = await Promise.all(rules.map((rule) => rule.held(90_000)));
   await suite.operator.crash();
@@ -64,10 +64,11 @@ describe('crash sweep', () => {
     `19. a bootstrap whose operator dies at ${whole ? 'every' : 'some'} write (held at its %s) ends as one that was left alone`,
     async (at) => {
       const namespace = suite.namespaces[0] ?? '';
-      const reference = cluster(namespace, `whole-${at}`);
+      // Three members: their files are sealed in two goes, and a budget comes between.
+      const reference = cluster(namespace, `whole-${at}`, { replicas: 3 });
       await suite.available(reference);
       const writes = (await writesOf(reference.metadata.name)).length;
-      expect(writes).toBeGreaterThan(12);
+      expect(writes).toBeGreaterThan(20);
       const want = await inventory(suite.kube, reference);
       await suite.dismiss(reference);
       const step = whole ? 1 : Math.max(1, Math.floor(writes / somePoints));
@@ -77,7 +78,7 @@ describe('crash sweep', () => {
         const prefix = at === 'request' ? 'before-' : 'after-';
         const killed = await killAt(some, at, prefix);
         for (const [index, point] of some.entries()) {
-          const object = cluster(namespace, `${prefix}${letters(point)}`);
+          const object = cluster(namespace, `${prefix}${letters(point)}`, { replicas: 3 });
           const title = `killed at write ${point}, ${killed[index]}`;
           expect({ title, objects: await inventory(suite.kube, object) }).toEqual({ title, objects: want });
           const made = (await writesOf(object.metadata.name)).filter(

@@ -12,7 +12,7 @@ import type { Finding, Ruling } from './rule.ts';
 
 /** Between two requests to look for missing pods, in milliseconds; and while the API server refuses them. */
 const LOOK_AGAIN_MS = 5_000;
-const REFUSED_MS = 30_000;
+const SELDOM_MS = 30_000;
 
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 export const isSet = (c: ChildState): boolean => c.child.resource.kind === 'StatefulSet';
@@ -105,7 +105,9 @@ export function missingPodRule(o: Observed): Ruling | undefined {
     Date.parse(creationTimestamp ?? ''),
     Date.parse(annotations?.[ANNOTATIONS.lookedFor] ?? '') || 0,
   );
-  const pauseMs = o.podsRefused === undefined ? LOOK_AGAIN_MS : REFUSED_MS;
+  // A pod that it counts and we do not see, such as one that has lost our label, is not made sooner by asking often.
+  const counted = ((set.live as StatefulSet).status?.replicas ?? 0) >= (o.identity?.members.length ?? 0);
+  const pauseMs = o.podsRefused === undefined && !counted ? LOOK_AGAIN_MS : SELDOM_MS;
   if (missing.length === 0 || !(o.now.getTime() - last > pauseMs)) return undefined;
   const message = `asking the StatefulSet controller for ${missing.map((m) => m.name).join(', ')}`;
   const value = o.now.toISOString();

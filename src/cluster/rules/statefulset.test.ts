@@ -45,6 +45,15 @@ const askedAt = (lookedFor: string) => ({
     c.child.resource.kind === 'StatefulSet' ? madeAt(c, 3600, { [ANNOTATIONS.lookedFor]: lookedFor }) : c,
   ),
 });
+/** The same, while the controller says that there are so many pods. */
+const counting = (lookedFor: string, replicas: number) => {
+  const { pods, children } = askedAt(lookedFor);
+  const counts = (c: ChildState): ChildState =>
+    c.live === undefined || c.child.resource.kind !== 'StatefulSet'
+      ? c
+      : { ...c, live: { ...c.live, status: { replicas } } as KubeObject };
+  return { pods, children: children.map(counts) };
+};
 const secondsAgo = (seconds: number) => new Date(now.getTime() - seconds * 1000).toISOString();
 
 const otherStorage = (storageClassName: string): Identity => ({
@@ -164,6 +173,20 @@ const rows: Row[] = [
   {
     sentence: 'but after a few seconds',
     seen: observed(askedAt(secondsAgo(5.001))),
+    action: 'NudgeStatefulSet',
+  },
+  {
+    sentence: 'nor before half a minute while its controller counts all pods, of which we do not see one',
+    seen: observed(counting(secondsAgo(29), 3)),
+  },
+  {
+    sentence: 'but then it is',
+    seen: observed(counting(secondsAgo(31), 3)),
+    action: 'NudgeStatefulSet',
+  },
+  {
+    sentence: 'one that counts fewer is asked as soon as ever',
+    seen: observed(counting(secondsAgo(6), 2)),
     action: 'NudgeStatefulSet',
   },
   {

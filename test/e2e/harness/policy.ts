@@ -12,17 +12,21 @@ export interface Refusal extends AsyncDisposable {
   lift(): Promise<void>;
 }
 
-/** From when this resolves nobody creates `like` or others of its kind in its namespace; the refusal says `message`. */
+/**
+ * From when this resolves nobody creates `like` or others of its kind in its namespace, or deletes them; the refusal says
+ * `message`. What is not to be deleted is there already.
+ */
 export async function refuse<T extends KubeObject>(
   kube: Kube,
   resource: Resource<T>,
   like: T,
   message: string,
+  operation: 'CREATE' | 'DELETE' = 'CREATE',
 ): Promise<Refusal> {
   const { namespace = '' } = like.metadata;
   const name = `no-${resource.plural}-${namespace}`;
   const { group, version, plural } = resource;
-  const rule = { apiGroups: [group], apiVersions: [version], operations: ['CREATE'], resources: [plural] };
+  const rule = { apiGroups: [group], apiVersions: [version], operations: [operation], resources: [plural] };
   const selected = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } };
   const matchConstraints = { ...selected, resourceRules: [rule] };
   const spec = { failurePolicy: 'Fail', matchConstraints, validations: [{ expression: 'false', message }] };
@@ -34,11 +38,15 @@ export async function refuse<T extends KubeObject>(
     await kube.delete(validatingAdmissionPolicies, { name });
   };
   const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...like };
+  const ask = (): Promise<unknown> =>
+    operation === 'CREATE'
+      ? kube.call('POST', `${pathOf(resource, namespace)}?dryRun=All`, { body })
+      : kube.call('DELETE', `${pathOf(resource, namespace, like.metadata.name)}?dryRun=All`);
   await until('the policy is in force', {
     within: 30_000,
     read: () =>
-      kube.call('POST', `${pathOf(resource, namespace)}?dryRun=All`, { body }).then(
-        () => 'it may be created',
+      ask().then(
+        () => 'it is allowed',
         (e: Error) => e.message,
       ),
     holds: (refusal) => refusal.includes(message) || refusal,

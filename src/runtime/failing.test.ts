@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which failures of a pass are told, by how long it has failed and not by how often.
 import { expect, it } from 'vitest';
-import { KubeError } from '../runtime/errors.ts';
-import { isLasting, isRefused } from './failures.ts';
+import { KubeError } from './errors.ts';
+import { isLasting, isRefused } from './failing.ts';
 
 const broken = new KubeError('Unavailable', 'x', { status: 500 });
 const conflict = new KubeError('Conflict', 'x');
