@@ -53,7 +53,7 @@ const MAX_STEPS = 40;
 const MAX_REPEATS = 4;
 /**
  * Between looks at members that are about to start; at a cluster that does not serve; at one that does, of which eleven fit
- * between two readings of its Secrets. With the two seconds that a look may take, `Available` is never older than 30 s.
+ * between two readings of its Secrets. With the time that a look may take, `Available` is never older than 30 s.
  */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;

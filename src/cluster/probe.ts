@@ -23,6 +23,8 @@ const CALM_MS = 40_000;
 
 /** Deadline of each question, in milliseconds: of one to one member, and of the one to the quorum, whoever answers it. */
 const ASK_MS = 2_000;
+/** Of the one to the quorum while nothing is wrong: a quorum that takes longer is looked at with its members. */
+const CALM_ASK_MS = 500;
 
 interface Subject {
   readonly cluster: EtcdCluster;
@@ -59,12 +61,12 @@ export async function observeEtcd(
   const tls = operatorTls(s.cluster, s.secrets);
   const calm = calmMembers(s);
   if (calm !== undefined) {
-    const quorum = await askQuorum(pool, calm, tls, signal);
+    const quorum = await askQuorum(pool, calm, tls, { signal, timeoutMs: CALM_ASK_MS });
     if (quorum.read) return { members: calm, quorum };
   }
   const at = performance.now();
   const members = await Promise.all(s.identity.members.map((m) => ask(pool, s, m.name, tls, signal)));
-  const quorum = await askQuorum(pool, members, tls, signal);
+  const quorum = await askQuorum(pool, members, tls, { signal, timeoutMs: ASK_MS });
   if (quorum.read && members.every(isWell)) looks.set(s.identity, { at, members });
   else looks.delete(s.identity);
   return { members, quorum };
@@ -178,14 +180,14 @@ async function askQuorum(
   pool: ClientPool,
   members: readonly MemberView[],
   tls: ClientTls | undefined,
-  signal: AbortSignal,
+  { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
 ): Promise<QuorumView> {
   const able = members
     .flatMap(({ pod, status }) => (status === undefined ? [] : [{ endpoint: endpointOf(pod), status }]))
     .toSorted((a, b) => likeliest(a.status, b.status));
   const silent = { read: false, clusterId: able[0]?.status.clusterId, members: undefined, error: undefined };
   if (able.length === 0) return silent;
-  const until = performance.now() + ASK_MS;
+  const until = performance.now() + timeoutMs;
   const asks = able.map(({ endpoint }) => async (): Promise<QuorumView> => {
     if (endpoint === undefined || tls === undefined) throw new Error('it cannot be asked');
     const client = await pool.get(endpoint, tls);
@@ -194,7 +196,7 @@ async function askQuorum(
     return { read: true, clusterId: list.clusterId, members: list.members, error: undefined };
   });
   try {
-    return await firstAnswer(asks, ASK_MS / asks.length);
+    return await firstAnswer(asks, timeoutMs / asks.length);
   } catch (e) {
     return { ...silent, error: messageOf(e) };
   }

@@ -44,8 +44,8 @@ test('a process that grows slowly collects as rarely', () => {
   collectGarbage(stop.signal);
   expect(collections(0), 'what the start left').toBe(1);
   expect(collections(0)).toBe(0);
-  expect(collections(0.8)).toBe(2);
-  expect(collections(2)).toBe(6);
+  expect(collections(0.8)).toBe(1);
+  expect(collections(2)).toBe(3);
   stop.abort();
   expect(collections(2)).toBe(0);
 });
@@ -62,13 +62,13 @@ test('a collection is thorough at first, after growth, and until it gives little
   expect(next(130, 110), 'the start leaves much').toBe('last-resort');
   expect(next(110, 92), 'some of it was still needed').toBe('last-resort');
   expect(next(93, 92), 'nothing more to give').toBe('last-resort');
-  expect(next(93.9, 92), 'too little').toBeUndefined();
-  expect(next(94, 92)).toBe('regular');
-  expect(next(96, 92)).toBe('regular');
-  expect(next(98, 92), 'more than 4 MB').toBe('last-resort');
-  expect(next(92, 92), 'nothing more to give').toBe('last-resort');
+  expect(next(94.9, 92), 'too little').toBeUndefined();
+  expect(next(95, 92)).toBe('regular');
+  expect(next(98, 92)).toBe('regular');
+  expect(next(101, 92), 'more than 6 MB').toBe('last-resort');
+  expect(next(92, 92), 'that gave little').toBeUndefined();
   expect(next(88, 88), 'less is needed than before').toBeUndefined();
-  expect(next(93, 88), 'more than 4 MB again').toBe('last-resort');
+  expect(next(95, 88), 'more than 6 MB again').toBe('last-resort');
   stop.abort();
 });
 
@@ -76,7 +76,7 @@ test('a busy process collects when it has come to rest', () => {
   const stop = new AbortController();
   collectGarbage(stop.signal);
   usedMs = 1_001;
-  expect(collections(2)).toBe(0);
+  expect(collections(3)).toBe(0);
   usedMs = 1_000;
   expect(collections(0)).toBe(2);
   stop.abort();

@@ -14,6 +14,7 @@ import {
   statefulSets,
 } from '../../src/runtime/resources.ts';
 import { createAuthority, issueLeaf } from '../../src/tls/authority.ts';
+import { cutPods } from '../testbed/faults/network.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { kubectl } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
@@ -109,6 +110,21 @@ describe('bootstrap', () => {
     const ref = { namespace: space(), name: 'halved' };
     expect(await etcdctl(suite.environment, ref, get, ['halved-1'])).toContain('"revision"');
     await Promise.all(stopped.map((pod) => killProcess(pod, 'etcd', 'SIGCONT')));
+    await suite.dismiss(object);
+  });
+
+  test.concurrent('members that do not reach each other, while all are ready: half a minute later nobody is told that they are available', async () => {
+    const object = await suite.available(cluster(space(), 'severed', { replicas: 3 }), 150_000);
+    const pod = (ordinal: number) => ({ namespace: space(), name: `severed-${ordinal}` });
+    const cuts = await Promise.all([cutPods(pod(0), pod(1)), cutPods(pod(0), pod(2)), cutPods(pod(1), pod(2))]);
+    const seen = await until('the quorum is told to be lost', {
+      // Thirty seconds, and what it takes to see it.
+      within: 31_000,
+      read: () => suite.kube.get(etcdClusters, object.metadata),
+      holds: (o) => condition(o, 'QuorumLost')?.status === 'True' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    expect(condition(seen, 'Available')?.status).toBe('False');
+    await Promise.all(cuts.map((cut) => cut.heal()));
     await suite.dismiss(object);
   });
 
