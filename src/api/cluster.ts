@@ -226,7 +226,7 @@ export const clusterSpec = z
     paused: z
       .boolean()
       .default(false)
-      .describe('Nothing is changed while true, and no claim deleted with the EtcdCluster; status stays fresh.'),
+      .describe('Nothing is changed while true, and no claim deleted; status stays fresh.'),
   })
   .meta(rules(...clusterSpecRules))
   .describe('What the cluster should be.');

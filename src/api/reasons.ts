@@ -126,9 +126,9 @@ const SPEC = {
     'Read the message: often a value under spec.pods or spec.service.',
   ),
   ReconcileFailed: r(
-    'Ready, Stalled, Available, MembersHealthy, BackupHealthy',
-    'The operator meets something that it cannot read, or a mistake of its own; it tries again with back-off.',
-    'Look at the object that the message points to, and report it with the log of the operator.',
+    'Ready, Stalled, Available, MembersHealthy, BackupHealthy (EtcdCluster), Ready, Stalled (EtcdBackup)',
+    'The operator meets something that it cannot read or may not do, or a mistake of its own; it tries again with back-off.',
+    "Read the message: apply the chart's roles again where a right is missing; else look at the object that it points to, and report it with the log of the operator.",
   ),
   Refused: r(
     'Ready, Stalled, Available, MembersHealthy, BackupHealthy',
@@ -275,7 +275,7 @@ const BACKUPS = {
   CredentialsInvalid: r('Ready, Stalled (EtcdBackup)', 'A Secret of the store lacks a key.', 'Add the key.'),
   JobRefused: r(
     'Ready, Stalled (EtcdBackup)',
-    'The API server refuses the Job itself (a quota of Jobs, a policy, a missing role), or its name is taken.',
+    'The API server refuses the Job itself, or its deletion (a quota of Jobs, a policy, a missing role), or its name is taken.',
     "Read the message, which is the API server's answer.",
   ),
   OperatorImageUnknown: r(

@@ -192,6 +192,9 @@ export class BackupController {
     const fenced = error instanceof KubeError && error.code === 'Fenced';
     const told = error instanceof Error && this.#told.has(error);
     if (fenced || told || ctx.signal.aborted || !isLasting(error, failingMs(ctx))) return;
+    // What passes by itself does not take the place of what does not.
+    const refused = backup.status?.conditions?.[0]?.reason === 'JobRefused';
+    if (refused && error instanceof KubeError && !isRefused(error)) return;
     const why = error instanceof Error ? error.message : String(error);
     const message = `the operator fails on this backup and tries again: ${why}`;
     const verdict = { kind: 'blocked', reason: 'ReconcileFailed', message } as const;

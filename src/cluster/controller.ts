@@ -52,12 +52,12 @@ const MAX_STEPS = 40;
 /** The same step in one pass, before somebody else must be undoing it. */
 const MAX_REPEATS = 4;
 /**
- * Between looks at members that are about to start; at a cluster that does not serve; at one that does, of which eleven fit
- * between two readings of its Secrets. With the time that a look may take, `Available` is never older than 30 s.
+ * Between looks at members that are about to start; at a cluster that does not serve; at one that does, of which twelve fit
+ * between two readings of its Secrets. With the 4.5 s that a look may take, `Available` is never older than 30 s.
  */
 const FORMING_MS = 150;
 const TROUBLED_MS = 1_000;
-const STEADY_MS = 27_100;
+const STEADY_MS = 24_800;
 
 /** Members that have not started after this long wait for something: to look often does not help them, and disturbs others. */
 const SOON_MS = 60_000;
@@ -98,6 +98,8 @@ export class ClusterController {
     deps.manager.controller({
       name: 'cluster',
       workers: 16,
+      // What fails goes on failing no longer than a look would take: it is one as well.
+      backoff: { firstMs: 200, maxMs: STEADY_MS },
       resyncMs: 300_000,
       sources,
       reconcile: (key, ctx) => this.#reconcile(key, ctx),

@@ -21,7 +21,7 @@ const LOOK_AGAIN_MS = 2_000;
 
 /** The same while the cluster is paused: that it is not any more comes as an event. */
 const PAUSED_MS = 300_000;
-const PAUSED = 'spec.paused to be false: until then the StatefulSet, its pods and the claims are left alone';
+const PAUSED = 'spec.paused to be false: until then the operator deletes neither the StatefulSet nor the claims';
 
 const wants = (cluster: EtcdCluster): boolean => cluster.spec?.storage?.retentionPolicy?.whenDeleted === 'Delete';
 const has = (cluster: EtcdCluster): boolean => cluster.metadata.finalizers?.includes(FINALIZERS.claims) === true;

@@ -3,6 +3,7 @@
 import type { EffectiveSpecFailure, EtcdCluster, EtcdClusterStatus } from '../api/cluster.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { KubeError } from '../runtime/errors.ts';
+import { isRefused } from '../runtime/failing.ts';
 import { refusalOf } from './refusals.ts';
 
 /** Status of a cluster whose spec passed the schema but cannot be meant. Nothing else is touched. */
@@ -15,7 +16,7 @@ export function invalidStatus(cluster: EtcdCluster, failure: EffectiveSpecFailur
 export function failedStatus(cluster: EtcdCluster, error: unknown, now: Date): EtcdClusterStatus {
   const why = error instanceof Error ? error.message : String(error);
   const message = `the operator fails on this cluster and tries again: ${why}`;
-  const refusal = error instanceof KubeError && error.code === 'Forbidden' ? refusalOf(error) : undefined;
+  const refusal = error instanceof KubeError && isRefused(error) ? refusalOf(error) : undefined;
   if (refusal === undefined) return heldStatus(cluster, 'Stalled', { reason: 'ReconcileFailed', message }, now);
   const { reason, remedy } = refusal;
   return heldStatus(cluster, 'Stalled', { reason, message: `${message}; ${remedy}` }, now);

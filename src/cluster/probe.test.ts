@@ -127,8 +127,15 @@ describe('a member that cannot be asked', () => {
 describe('while nothing is wrong', () => {
   const status = { memberId: 'a', leaderId: 'a', clusterId: 'c', raftTerm: 1n, errors: [] as string[] };
   /** What was asked in a second look, after a first that found `answer`. */
-  async function second(o: { phase?: string; errors?: string[]; pod?: Pod; quorum?: () => Promise<object> } = {}) {
+  async function second(o: {
+    phase?: string;
+    errors?: string[];
+    pod?: Pod;
+    quorum?: () => Promise<object>;
+    afterMs?: number;
+  }) {
     const asked: string[] = [];
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
     let look = 1;
     const list = async () => ({ clusterId: 'c', members: [] });
     const client = {
@@ -142,11 +149,13 @@ describe('while nothing is wrong', () => {
     await observeEtcd(pool, { ...given, identity }, signal);
     asked.length = 0;
     look = 2;
+    clock.mockReturnValue(o.afterMs ?? 25_000);
     const seen = await observeEtcd(
       pool,
       { ...given, identity, pods: o.pod === undefined ? given.pods : [o.pod] },
       signal,
     );
+    clock.mockRestore();
     expect(seen.members.map((m) => m.status?.memberId)).toEqual(['a']);
     return { asked, read: seen.quorum.read };
   }
@@ -158,29 +167,46 @@ describe('while nothing is wrong', () => {
     ['the members are when their pod is another object', { pod }, ['status', 'quorum'], true],
     ['they are when one complained', { errors: ['alarm:NOSPACE '] }, ['status', 'quorum'], true],
     ['they are when no quorum answers', { quorum: fails }, ['quorum', 'status', 'quorum'], false],
+    [
+      'they are at a look that comes early, because something happened',
+      { afterMs: 19_999 },
+      ['status', 'quorum'],
+      true,
+    ],
+    ['they are when what they said is old', { afterMs: 40_001 }, ['status', 'quorum'], true],
     ['they are while the cluster forms', { phase: 'Proving' }, ['status', 'quorum'], true],
   ])('%s', async (_sentence, given, asked, read) => {
     expect(await second(given)).toEqual({ asked, read });
   });
 
-  it('the members are asked again after forty seconds', async () => {
-    const now = vi.spyOn(performance, 'now');
-    try {
-      const asked: string[] = [];
-      const client = {
-        status: async () => (asked.push('status'), status),
-        members: async () => (asked.push('quorum'), { clusterId: 'c', members: [] }),
-      };
-      const pool = { get: async () => client } as unknown as ClientPool;
-      const given = subject(whole);
-      for (const at of [0, 27_000, 40_001, 67_000]) {
-        now.mockReturnValue(at);
-        await observeEtcd(pool, given, new AbortController().signal);
-      }
-      expect(asked).toEqual(['status', 'quorum', 'quorum', 'status', 'quorum', 'quorum']);
-    } finally {
-      now.mockRestore();
-    }
+  it('a leader that does not answer is found out, though another one would', async () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+    const given = subject(whole);
+    const names = ['orders-0', 'orders-1'];
+    const members = names.map((name) => ({ name, incarnation: '00000000', sealed: true }));
+    const identity = { phase: 'Formed', members } as unknown as Identity;
+    const pods = names.map((name) => ({
+      metadata: { name, namespace: 'shop' },
+      status: { podIP: '127.0.0.1' },
+    })) as Pod[];
+    let away = '';
+    const gone = async () => Promise.reject(new EtcdError('Unavailable', 'x'));
+    const client = (name: string) => ({
+      status: () => (away === name ? gone() : Promise.resolve({ ...status, memberId: name, leaderId: 'orders-1' })),
+      members: () => (away === name ? gone() : Promise.resolve({ clusterId: 'c', members: [] })),
+    });
+    const pool = { get: async ({ name }: { name: string }) => client(name) } as unknown as ClientPool;
+    const look = () => observeEtcd(pool, { ...given, identity, pods }, new AbortController().signal);
+    await look();
+    clock.mockReturnValue(25_000);
+    away = 'orders-1';
+    const { members: seen, quorum } = await look();
+    clock.mockRestore();
+    expect(seen.map((m) => [m.name, m.error])).toEqual([
+      ['orders-0', undefined],
+      ['orders-1', 'it does not answer'],
+    ]);
+    expect(quorum.read).toBe(true);
   });
 });
 

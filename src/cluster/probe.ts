@@ -16,10 +16,11 @@ import { type MemberFiles, PROOF } from './render/memberfile.ts';
 import { blindness, isWell } from './rules/health.ts';
 
 /**
- * While nothing is wrong and no pod has changed, what the members say of themselves may be this old, in milliseconds; that
- * a quorum answers is asked at every look.
+ * While nothing is wrong and no pod has changed, the members themselves are not asked again at a look that comes so many
+ * milliseconds after the last one that did: not when it comes early, because something happened, nor when what they said
+ * is old. That a quorum answers is asked at every look.
  */
-const CALM_MS = 40_000;
+const CALM_MS = { from: 20_000, to: 40_000 } as const;
 
 /** Deadline of each question, in milliseconds: of one to one member, and of the one to the quorum, whoever answers it. */
 const ASK_MS = 2_000;
@@ -61,7 +62,9 @@ export async function observeEtcd(
   const tls = operatorTls(s.cluster, s.secrets);
   const calm = calmMembers(s);
   if (calm !== undefined) {
-    const quorum = await askQuorum(pool, calm, tls, { signal, timeoutMs: CALM_ASK_MS });
+    // Only of the one that answered before: if another one has to, something has changed.
+    const [likely] = calm.toSorted(byLikelihood);
+    const quorum = await askQuorum(pool, likely === undefined ? [] : [likely], tls, { signal, timeoutMs: CALM_ASK_MS });
     if (quorum.read) return { members: calm, quorum };
   }
   const at = performance.now();
@@ -77,7 +80,8 @@ const looks = new WeakMap<Identity, { readonly at: number; readonly members: Mem
 
 function calmMembers({ identity, pods }: Subject): MemberView[] | undefined {
   const last = identity.phase === 'Formed' ? looks.get(identity) : undefined;
-  if (last === undefined || performance.now() - last.at > CALM_MS) return undefined;
+  const ageMs = last === undefined ? 0 : performance.now() - last.at;
+  if (last === undefined || ageMs < CALM_MS.from || ageMs > CALM_MS.to) return undefined;
   // The cache replaces an object whenever anything of it changes.
   return last.members.every((m) => m.pod !== undefined && pods.includes(m.pod)) ? last.members : undefined;
 }
@@ -157,6 +161,9 @@ export const likeliest = (a: MemberStatus, b: MemberStatus): number =>
   Number(leads(b)) - Number(leads(a)) || Number(b.raftTerm - a.raftTerm);
 
 const leads = (s: MemberStatus): boolean => s.leaderId === s.memberId;
+
+const byLikelihood = (a: MemberView, b: MemberView): number =>
+  a.status === undefined || b.status === undefined ? 0 : likeliest(a.status, b.status);
 
 /**
  * The first answer. The next one is asked as well when the one before has failed, or has kept still for `patienceMs`.

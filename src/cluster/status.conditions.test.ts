@@ -271,6 +271,17 @@ describe('conditions', () => {
       /cannot get resource "secrets"; apply the chart's roles/,
     ],
     [
+      'what a policy forbids',
+      failedStatus(
+        unseen,
+        new KubeError('Invalid', 'claims "a" is forbidden: ValidatingAdmissionPolicy "p" denied request: kept'),
+        now,
+      ),
+      'Stalled',
+      'AdmissionDenied',
+      /denied request: kept; change the policy/,
+    ],
+    [
       'a namespace that may not be seen',
       unseenStatus(unseen, 'pods is forbidden: User "x" cannot list resource "pods"', now),
       'Stalled',

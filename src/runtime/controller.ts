@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Backoff } from './backoff.ts';
 import { within } from './deadline.ts';
 import { KubeError } from './errors.ts';
 import type { KubeObject } from './json.ts';
@@ -87,6 +88,8 @@ export function statusOnly<T extends KubeObject>({ before, after }: Change<T>): 
 export interface ControllerOptions {
   readonly name: string;
   readonly workers?: number;
+  /** After failures; default 200 ms to 60 s. */
+  readonly backoff?: Backoff;
   /** Every object of the first source is looked at again within this time; from the cache, with jitter. */
   readonly resyncMs?: number;
   /** A run is told to end after this time; default 300,000 ms. */
@@ -138,6 +141,7 @@ export class Controller {
     const workers = o.workers ?? WORKERS;
     this.#queue = new WorkQueue({
       workers,
+      ...(o.backoff === undefined ? {} : { backoff: o.backoff }),
       run: (key, failing) => this.#reconcile(decode(key), failing),
       // Namespaces whose requests hang leave some workers to the others.
       group: (key) => decode(key).namespace,

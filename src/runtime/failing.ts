@@ -15,8 +15,8 @@ const CONFLICTING_MS = 60_000;
 export const failingMs = ({ failingSince }: Pick<ReconcileContext, 'failingSince'>): number | undefined =>
   failingSince === undefined ? undefined : performance.now() - failingSince;
 
-/** `failingMs`: since the first of the passes failed that failed in a row; undefined: this one is the first. */
-export function isLasting(error: unknown, failingMs: number | undefined): boolean {
+/** `forMs`: since the first of the passes failed that failed in a row; undefined: this one is the first. */
+export function isLasting(error: unknown, forMs: number | undefined): boolean {
   const conflict = error instanceof KubeError && error.class === 'conflict';
-  return failingMs !== undefined && failingMs >= (conflict ? CONFLICTING_MS : LASTING_MS);
+  return forMs !== undefined && forMs >= (conflict ? CONFLICTING_MS : LASTING_MS);
 }
