@@ -22,7 +22,7 @@ export const planOf = (name: string): NodePlan => {
 };
 
 async function rulesOn(nodes: readonly string[], rules: readonly string[]): Promise<Fault> {
-  const all = (verb: string) => rules.map((rule) => `iptables ${verb} ${rule}`).join(' && ');
+  const all = (verb: string) => rules.map((rule) => `iptables -t mangle ${verb} ${rule}`).join(' && ');
   const unique = [...new Set(nodes)];
   await Promise.all(unique.map((node) => shell(node, all('-A'))));
   return faultOf(async () => {
@@ -98,7 +98,7 @@ export async function slowPods(a: PodRef, b: PodRef, rate: string): Promise<Faul
 export async function healNetwork(node: string): Promise<void> {
   await shell(
     node,
-    `iptables -F ${PODS}; iptables -F ${NODE}
+    `iptables -t mangle -F ${PODS}; iptables -t mangle -F ${NODE}
      for cable in $(tc qdisc show | sed -n 's/^qdisc htb 1: dev \\([^ ]*\\) root.*/\\1/p'); do
        tc qdisc del dev "$cable" root
      done`,

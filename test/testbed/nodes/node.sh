@@ -31,10 +31,11 @@ while [ $i -lt 256 ]; do
   i=$((i + 1))
 done
 
-# Faults of the network have chains of their own, so that healing is emptying them.
-for chain in TESTBED-PODS TESTBED-NODE; do iptables -N $chain 2>/dev/null; done
-iptables -I FORWARD -j TESTBED-PODS
-for hook in INPUT OUTPUT FORWARD; do iptables -I $hook -j TESTBED-NODE; done
+# Faults of the network have chains of their own, so that healing is emptying them; in the table mangle, because kube-proxy
+# puts rules before all others of the table filter, and takes what belongs to a known connection.
+for chain in TESTBED-PODS TESTBED-NODE; do iptables -t mangle -N $chain 2>/dev/null; done
+iptables -t mangle -I FORWARD -j TESTBED-PODS
+for hook in INPUT OUTPUT FORWARD; do iptables -t mangle -I $hook -j TESTBED-NODE; done
 
 supervise containerd containerd --config=/config/containerd.toml
 # Sockets of the last run would be taken for a plugin that answers.
