@@ -44,8 +44,8 @@ test('a process that grows slowly collects as rarely', () => {
   collectGarbage(stop.signal);
   expect(collections(0), 'what the start left').toBe(1);
   expect(collections(0)).toBe(0);
-  expect(collections(0.8)).toBe(1);
-  expect(collections(2)).toBe(3);
+  expect(collections(0.8)).toBe(2);
+  expect(collections(2)).toBe(6);
   stop.abort();
   expect(collections(2)).toBe(0);
 });
@@ -62,13 +62,13 @@ test('a collection is thorough at first, after growth, and until it gives little
   expect(next(130, 110), 'the start leaves much').toBe('last-resort');
   expect(next(110, 92), 'some of it was still needed').toBe('last-resort');
   expect(next(93, 92), 'nothing more to give').toBe('last-resort');
-  expect(next(94.9, 92), 'too little').toBeUndefined();
-  expect(next(95, 92)).toBe('regular');
-  expect(next(98, 92)).toBe('regular');
-  expect(next(101, 92), 'more than 6 MB').toBe('last-resort');
+  expect(next(93.9, 92), 'too little').toBeUndefined();
+  expect(next(94, 92)).toBe('regular');
+  expect(next(97, 92)).toBe('regular');
+  expect(next(99.1, 92), 'more than 5 MB').toBe('last-resort');
   expect(next(92, 92), 'that gave little').toBeUndefined();
   expect(next(88, 88), 'less is needed than before').toBeUndefined();
-  expect(next(95, 88), 'more than 6 MB again').toBe('last-resort');
+  expect(next(93.1, 88), 'more than 5 MB again').toBe('last-resort');
   stop.abort();
 });
 
