@@ -5,7 +5,7 @@ const EVERY_MS = 20_000;
 /** Less growth than this since the last collection is not worth the next one. */
 const GROWTH_BYTES = 2e6;
 /** What a process may hold beyond what it needs: to give it back costs half a second of processor time. */
-const SLACK_BYTES = 5e6;
+const SLACK_BYTES = 4e6;
 /** Where a collection gives back as much, much was going on, and more of it will be garbage soon. */
 const MUCH_BYTES = 8e6;
 /** A process that used more than this part of the time has more urgent things to do, until it has grown by this much. */
@@ -15,7 +15,7 @@ const URGENT_BYTES = 128e6;
 /**
  * Collects garbage when the process has grown by 2 MB, which it looks at every twenty seconds: a closed HTTP/2 stream keeps
  * 20 KB outside of the heap until its object is collected, which V8 alone does after thousands of them. Once it has grown
- * by 5 MB everything that can be spared is given back, also compiled code: that takes long, and what runs next has to make
+ * by 4 MB everything that can be spared is given back, also compiled code: that takes long, and what runs next has to make
  * the code anew. A busy process collects once it has grown by 128 MB, and never thoroughly: where many others want the
  * processors too, it would stand still for seconds, and lose the Lease. Does nothing unless Node runs with `--expose-gc`.
  */

@@ -31,7 +31,7 @@ const measurements: Record<string, (bench: Bench, effort: Effort) => Promise<Out
   bootstrap7: (bench, { runs }) => bootstrap(bench, 7, runs),
   crowd: (bench, { runs }) => crowd(bench, runs),
   idle: (bench, { quick }) =>
-    bench.alone(() => idle(bench, { idleMs: quick ? 60_000 : 300_000, settleMs: quick ? 15_000 : 30_000 })),
+    bench.alone(() => idle(bench, { idleMs: quick ? 60_000 : 300_000, settleMs: quick ? 15_000 : 70_000 })),
   start: (bench, { runs }) => bench.alone(() => start(bench, runs)),
   backup: (bench, { runs }) => bench.alone(() => backup(bench, runs)),
 };
