@@ -63,8 +63,8 @@ export async function observeEtcd(
   const calm = calmMembers(s);
   if (calm !== undefined) {
     // Only of the one that answered before: if another one has to, something has changed.
-    const [likely] = calm.toSorted(byLikelihood);
-    const quorum = await askQuorum(pool, likely === undefined ? [] : [likely], tls, { signal, timeoutMs: CALM_ASK_MS });
+    const likely = calm.toSorted(byLikelihood).slice(0, 1);
+    const quorum = await askQuorum(pool, likely, tls, { signal, timeoutMs: CALM_ASK_MS });
     if (quorum.read) return { members: calm, quorum };
   }
   const at = performance.now();

@@ -4,7 +4,7 @@
 const EVERY_MS = 20_000;
 /** Less growth than this since the last collection is not worth the next one. */
 const GROWTH_BYTES = 2e6;
-/** What a process may hold beyond what it needs: to give it back costs half a second of processor time. */
+/** What a process may hold beyond what it needs: to give it back costs more than a regular collection, and the code has to be made anew. */
 const SLACK_BYTES = 4e6;
 /** Where a collection gives back as much, much was going on, and more of it will be garbage soon. */
 const MUCH_BYTES = 8e6;
