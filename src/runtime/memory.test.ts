@@ -6,8 +6,8 @@ import { collectGarbage } from './memory.ts';
 const MB = 1e6;
 /** What the process holds, and what remains of that after a thorough collection. */
 let [held, needed] = [0, 0];
-/** Processor time since the last look. */
-let usedMs = 0;
+/** The part of the time since the last look in which the process worked. */
+let utilization = 0;
 const gc = vi.fn<(o: { flavor: string }) => void>(({ flavor }) => {
   if (flavor === 'last-resort') held = needed;
 });
@@ -16,8 +16,15 @@ beforeEach(() => {
   [held, needed] = [90 * MB, 90 * MB];
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   vi.stubGlobal('gc', gc);
-  usedMs = 0;
-  vi.spyOn(process, 'cpuUsage').mockImplementation(() => ({ user: usedMs * 1000, system: 0 }));
+  utilization = 0;
+  const between = performance.eventLoopUtilization;
+  let [idle, active] = [0, 0];
+  vi.spyOn(performance, 'eventLoopUtilization').mockImplementation((now, then) => {
+    if (now !== undefined) return between(now, then);
+    active += utilization * 20_000;
+    idle += (1 - utilization) * 20_000;
+    return { idle, active, utilization: active / (idle + active) };
+  });
   vi.spyOn(process.memoryUsage, 'rss').mockImplementation(() => held);
 });
 
@@ -75,9 +82,9 @@ test('a collection is thorough at first, after growth, and until it gives little
 test('a busy process collects when it has come to rest', () => {
   const stop = new AbortController();
   collectGarbage(stop.signal);
-  usedMs = 1_001;
+  utilization = 0.051;
   expect(collections(3)).toBe(0);
-  usedMs = 1_000;
+  utilization = 0.05;
   expect(collections(0)).toBe(2);
   stop.abort();
 });
@@ -85,11 +92,11 @@ test('a busy process collects when it has come to rest', () => {
 test('a process that is always busy collects after much growth, and not thoroughly', () => {
   const stop = new AbortController();
   collectGarbage(stop.signal);
-  usedMs = 5_000;
+  utilization = 0.25;
   expect(collections(25)).toBe(1);
   expect(gc.mock.lastCall?.[0].flavor).toBe('regular');
   expect(collections(25)).toBe(1);
-  usedMs = 0;
+  utilization = 0;
   expect(collections(0), 'what the busy time left').toBe(2);
   stop.abort();
 });

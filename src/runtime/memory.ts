@@ -8,7 +8,7 @@ const GROWTH_BYTES = 2e6;
 const SLACK_BYTES = 4e6;
 /** Where a collection gives back as much, much was going on, and more of it will be garbage soon. */
 const MUCH_BYTES = 8e6;
-/** A process that used more than this part of the time has more urgent things to do, until it has grown by this much. */
+/** A process that worked for more than this part of the time has more urgent things to do, until it has grown by this much. */
 const BUSY = 0.05;
 const URGENT_BYTES = 128e6;
 
@@ -26,11 +26,11 @@ export function collectGarbage(signal: AbortSignal): void {
   let least = 0;
   /** The least that it has held since the last collection. */
   let last = process.memoryUsage.rss();
-  let spent = process.cpuUsage();
+  let worked = performance.eventLoopUtilization();
   const look = (): void => {
-    const { user, system } = process.cpuUsage(spent);
-    spent = process.cpuUsage();
-    const busy = (user + system) / 1000 > BUSY * EVERY_MS;
+    const earlier = worked;
+    worked = performance.eventLoopUtilization();
+    const busy = performance.eventLoopUtilization(worked, earlier).utilization > BUSY;
     const before = process.memoryUsage.rss();
     [least, last] = [Math.min(least, before), Math.min(last, before)];
     const grown = busy ? URGENT_BYTES : least === 0 ? 0 : GROWTH_BYTES;
