@@ -17,7 +17,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   vi.stubGlobal('gc', gc);
   utilization = 0;
-  const between = performance.eventLoopUtilization;
+  const between = performance.eventLoopUtilization.bind(performance);
   let [idle, active] = [0, 0];
   vi.spyOn(performance, 'eventLoopUtilization').mockImplementation((now, then) => {
     if (now !== undefined) return between(now, then);
