@@ -28,7 +28,7 @@ dev: deps ## rebuilds the operator, loads it into the testbed and rolls it; VALU
 bench: deps ## measures against the floor; a table, JSON, and docs/performance.md
 	@node test/bench/cli.ts --write
 
-campaign: deps ## kills the operator before and after every write of a bootstrap
+campaign: deps ## kills the operator before and after each object that a bootstrap writes
 	@QUORATE_CAMPAIGN=1 node scripts/test.ts e2e test/e2e/runtime-crash.test.ts
 
 generate: deps ## CRDs, API reference, chart copies, roles and deploy/install.yaml from their sources

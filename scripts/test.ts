@@ -114,7 +114,11 @@ function programs(): void {
 async function endToEnd(filters: string[]): Promise<void> {
   const mark = await auditMark();
   await vitest('e2e', filters);
-  if (filters.length > 0) return;
+  if (filters.length > 0) {
+    await vitest('testbed', filters);
+    if (total.passed + total.failed === 0) count(false, `no end-to-end test is in ${filters.join(', ')}`);
+    return;
+  }
   await check('the operator may do what it does, and no more', process.execPath, ['scripts/rights.ts', String(mark)]);
   await vitest('testbed', []);
   await demo();

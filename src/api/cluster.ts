@@ -226,7 +226,9 @@ export const clusterSpec = z
     paused: z
       .boolean()
       .default(false)
-      .describe('Nothing is changed while true, and no claim deleted; status stays fresh.'),
+      .describe(
+        'Nothing of the cluster is changed while true, and no claim deleted. Status stays fresh, and backups go on.',
+      ),
   })
   .meta(rules(...clusterSpecRules))
   .describe('What the cluster should be.');

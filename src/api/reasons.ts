@@ -12,7 +12,7 @@ export interface ReasonDoc {
 const r = (on: string, when: string, remedy = ''): ReasonDoc => ({ on, when, remedy });
 
 const GOOD = {
-  Ready: r('Ready', 'The spec is applied and every member serves.'),
+  Ready: r('Ready, Event', 'The spec is applied and every member serves.'),
   QuorumServes: r('Available', 'A linearizable read succeeds.'),
   AllServe: r('MembersHealthy', 'Every member serves.'),
   Issued: r('TLSReady', 'Every certificate is valid.'),
@@ -26,7 +26,7 @@ const PROGRESS = {
     'Wait; the message says what for. Stalled after two minutes: look at the pods that it names.',
   ),
   Sealing: r(
-    'Ready, Reconciling, Stalled, Event',
+    'log, Ready, Reconciling, Stalled',
     'Members have started; their files are being sealed against starting empty.',
     'Wait. Stalled after two minutes: look at the pods, and the way from the operator to their port 2379.',
   ),
@@ -148,7 +148,7 @@ const SPEC = {
   NameConflict: r(
     'Ready, Stalled',
     'An object of a name that the cluster needs exists and is not its own.',
-    'Rename or delete that object, or give the cluster another name. What does not depend on it goes on.',
+    'Rename or delete that object, or give the cluster another name. Until the cluster is formed everything waits, later only what depends on it.',
   ),
   Deleting: r(
     'Ready, Reconciling, Available, MembersHealthy, BackupHealthy',
@@ -224,7 +224,7 @@ const STEPS = {
     'Find out who: two tools on one object fight for ever.',
   ),
   Undone: r(
-    'Ready, Stalled, Event',
+    'Ready, Stalled',
     'What the operator writes is changed back at once.',
     'Find out who: most often an admission policy that rewrites images or labels; exempt the objects of the cluster.',
   ),

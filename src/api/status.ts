@@ -80,7 +80,9 @@ export const clusterStatus = z.object({
     .array(word())
     .max(192)
     .optional()
-    .describe('Secrets of `spec.tls.clientCertificates` that are there to use, and that of backup Jobs.'),
+    .describe(
+      'Secrets of `spec.tls.clientCertificates` and of backup Jobs, named before they are made and until they are gone.',
+    ),
   backup: backup.optional().describe('The backups of the cluster.'),
 });
 

@@ -19,7 +19,7 @@ export const REMEDIES = {
     "put the store's certificate authority into the Secret named by spec.backup.store.s3.caSecret, and use a name that its certificate carries; then create a new EtcdBackup",
   StoreUnavailable: 'look at the health of the store; then create a new EtcdBackup',
   StoreFull: 'make room in the store or raise its quota; then create a new EtcdBackup',
-  StoreUnsupported: 'use a store with multipart uploads and conditional writes; then create a new EtcdBackup',
+  StoreUnsupported: 'use a store with multipart uploads; then create a new EtcdBackup',
   StoreRejected:
     'compare the settings of the bucket (object lock, required encryption headers, policies) with what the Job sends: plain multipart uploads with SHA-256 checksums; then create a new EtcdBackup',
   EndpointForbidden:

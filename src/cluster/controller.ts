@@ -30,7 +30,7 @@ import { isWell } from './rules/health.ts';
 import type { Finding, Step } from './rules/rule.ts';
 import { SecretReader } from './secrets.ts';
 import { standingSpec } from './standing.ts';
-import { type BackupStatus, deriveStatus } from './status.ts';
+import { type BackupStatus, clientSecrets, deriveStatus } from './status.ts';
 import { StatusWriter } from './statuswriter.ts';
 import { watchAll } from './watches.ts';
 
@@ -180,6 +180,7 @@ export class ClusterController {
       ctx.log.info({ step: action, reason }, message);
       ctx.step = action;
       try {
+        if ('secrets' in step) await this.#announce(observed, step, ctx);
         await act(deps, observed, step, ctx.signal);
       } catch (e) {
         if (isNamespaceGoing(e)) return { requeueAfterMs: STEADY_MS, gatherMs: GOING_MS };
@@ -248,6 +249,18 @@ export class ClusterController {
       ? refusal(error, why)
       : { kind: 'blocked', reason: 'ReconcileFailed', message: why };
     await this.#say(seen, [finding, ...plan(seen).findings], ctx);
+  }
+
+  /** Names the clients' Secrets before they are made: whoever dies then leaves none behind that nobody knows of. */
+  async #announce(o: Observed, { message }: Step, ctx: ReconcileContext): Promise<void> {
+    const forming = o.identity !== undefined && o.identity.phase !== 'Formed';
+    if (forming && o.cluster.status === undefined)
+      return this.#say(o, [{ kind: 'progress', reason: 'Bootstrapping', message }], ctx);
+    const derive = (c: EtcdCluster): EtcdClusterStatus => ({
+      ...(c.status ?? { observedGeneration: 0, conditions: [] }),
+      clientSecrets: clientSecrets({ ...o, cluster: c }),
+    });
+    return this.#tell(o.cluster, derive, ctx);
   }
 
   async #say(o: Observed, told: readonly Finding[], ctx: ReconcileContext): Promise<void> {

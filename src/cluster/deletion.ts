@@ -12,7 +12,7 @@ import {
   pods,
   statefulSets,
 } from '../runtime/resources.ts';
-import { foreignness } from './foreign.ts';
+import { foreignness, isOrphan } from './foreign.ts';
 import { claimIdentity, decodeIdentity, IdentityError, ordinalOf } from './identity.ts';
 import { isYounger } from './replaceable.ts';
 
@@ -116,6 +116,10 @@ export async function finishDeletion(
     { namespace, labelSelector: `${labelSelector},app.kubernetes.io/component=member` },
     { signal },
   );
+  // A StatefulSet that went without its pods, as for `--cascade=orphan`, left nobody who would delete them.
+  for (const pod of left.filter((p) => isOrphan(cluster, p) && p.metadata.deletionTimestamp === undefined)) {
+    await client.delete(pods, pod, { signal });
+  }
   if (left.length > 0) return { requeueAfterMs: LOOK_AGAIN_MS, waitsFor: list('the pods', left) };
   const genesis = await recordedGenesis(client, cluster, signal);
   const labelled = await client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });

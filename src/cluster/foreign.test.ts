@@ -5,7 +5,7 @@ import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import type { OwnerReference } from '../runtime/json.ts';
 import type { Pod } from '../runtime/resources.ts';
 import { cluster } from './fixtures.ts';
-import { foreignness, isLeftOver, isMember, isOfSet } from './foreign.ts';
+import { foreignness, isLeftOver, isMember, isOfSet, isOrphan } from './foreign.ts';
 import type { Foreign } from './observed.ts';
 
 const labels = { [LABELS.cluster]: 'orders', 'app.kubernetes.io/component': 'member' };
@@ -78,5 +78,17 @@ describe('a pod with the labels of a member', () => {
   ])('%s', (_sentence, metadata, want) => {
     const pod = { metadata };
     expect({ member: isMember(cluster, pod), ofSet: isOfSet(cluster, pod) }).toEqual(want);
+  });
+});
+
+describe('a pod that nobody will delete any more', () => {
+  const left = { name: 'orders-0', labels, annotations: { [ANNOTATIONS.genesis]: 'own' } };
+  it.each<[string, Pod['metadata'], boolean]>([
+    ['its StatefulSet left it behind', left, true],
+    ['its StatefulSet has it', { ...left, ...owned('StatefulSet', 'orders') }, false],
+    ['it was never of a StatefulSet of ours', { name: 'orders-0', labels }, false],
+    ['it is of no member', { ...left, name: 'orders-debug' }, false],
+  ])('%s', (_sentence, metadata, want) => {
+    expect(isOrphan(cluster, { metadata })).toBe(want);
   });
 });

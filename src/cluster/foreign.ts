@@ -34,6 +34,12 @@ export function isLeftOver(cluster: EtcdCluster, pod: KubeObject, genesis: strin
   return other !== genesis && (other !== undefined || isOfSet(cluster, pod));
 }
 
+/** A member of ours that its StatefulSet left behind: nobody will delete it. */
+export const isOrphan = (cluster: EtcdCluster, pod: KubeObject): boolean =>
+  isMember(cluster, pod) &&
+  controllerOf(pod) === undefined &&
+  pod.metadata.annotations?.[ANNOTATIONS.genesis] !== undefined;
+
 /** A pod of the cluster's StatefulSet, or one that it is about to take over. A label alone makes no member. */
 export const isMember = (cluster: EtcdCluster, pod: KubeObject): boolean =>
   isOf(cluster, pod) &&

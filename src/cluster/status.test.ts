@@ -107,7 +107,7 @@ const fields: [string, Partial<Observed>, object][] = [
   ['an empty database has a size', { members: [serving(0, { dbSize: 1 })] }, { dbSize: '1Mi' }],
   ['a size that nobody tells stays', { ...before({ dbSize: '3Mi' }), members: [silent(0)] }, { dbSize: '3Mi' }],
   [
-    'a client Secret that is not there yet is not named, and one that is still to go is',
+    'a client Secret is named before it is there, and one that is still to go is too',
     {
       secrets: [issued('orders-client-app', { secret: undefined }, 'app')],
       obsolete: [
@@ -115,7 +115,7 @@ const fields: [string, Partial<Observed>, object][] = [
         { resource: services, name: 'orders-9' },
       ],
     },
-    { clientSecrets: ['orders-client-old'] },
+    { clientSecrets: ['orders-client-app', 'orders-client-old'] },
   ],
   [
     'those that were named stay so until the cluster is formed',

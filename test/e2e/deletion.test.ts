@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { etcdClusters } from '../../src/api/resources.ts';
 import type { Ref } from '../../src/runtime/json.ts';
-import { persistentVolumeClaims, pods, secrets } from '../../src/runtime/resources.ts';
+import { persistentVolumeClaims, pods, secrets, statefulSets } from '../../src/runtime/resources.ts';
 import { cluster, condition } from './harness/cluster.ts';
 import { survives } from './harness/oracle.ts';
 import { refuse } from './harness/policy.ts';
@@ -138,6 +138,14 @@ describe.concurrent('deletion', () => {
     const object = await suite.available(cluster(space(), 'frozen', { storage }), 120_000);
     await suite.kube.patch(etcdClusters, object.metadata, { spec: { paused: true } });
     await suite.settle(object);
+    // Nobody else will delete a pod that its StatefulSet left behind.
+    const set = { namespace: space(), name: 'frozen' };
+    await suite.kube.delete(statefulSets, set, { propagationPolicy: 'Orphan' });
+    await until('the StatefulSet is gone', {
+      within: 15_000,
+      read: () => suite.kube.find(statefulSets, set),
+      holds: (found) => found === undefined,
+    });
     await suite.kube.delete(etcdClusters, object.metadata);
     const seen = await until('what it waits for is told', {
       within: 30_000,
@@ -175,15 +183,30 @@ describe.concurrent('deletion', () => {
   test('a deleted leaf and an edited client Secret are back within five minutes; one that is no longer ours is told', async () => {
     const object = await suite.available(cluster(space(), 'papers', { replicas: 3 }), 120_000);
     const estranged = await suite.available(cluster(space(), 'estranged'), 120_000);
-    const [server, client, lost] = ['papers-tls-server', 'papers-client-e2e', 'estranged-client-e2e'].map((name) => ({
-      namespace: space(),
-      name,
-    })) as [Ref, Ref, Ref];
+    const uprooted = await suite.available(cluster(space(), 'uprooted'), 120_000);
+    const [server, client, lost, root] = [
+      'papers-tls-server',
+      'papers-client-e2e',
+      'estranged-client-e2e',
+      'uprooted-ca-peer',
+    ].map((name) => ({ namespace: space(), name })) as [Ref, Ref, Ref, Ref];
+    const others = ['papers-tls-peer', 'papers-tls-operator'].map((name) => ({ namespace: space(), name }));
+    const authority = await suite.kube.get(secrets, root);
     const [leaf, issued, stray] = await Promise.all([server, client, lost].map((ref) => suite.kube.get(secrets, ref)));
-    await suite.kube.delete(secrets, server);
+    for (const ref of [server, root, ...others]) await suite.kube.delete(secrets, ref);
     await suite.kube.patch(secrets, client, { data: { endpoints: 'bm93aGVyZQ==', 'tls.crt': '' } });
     await suite.kube.patch(secrets, lost, { metadata: { ownerReferences: null } });
     await Promise.all([
+      until('the leaves of the peers and of the operator are there', {
+        within: 300_000,
+        read: () => Promise.all(others.map((ref) => suite.kube.find(secrets, ref))),
+        holds: (found) => found.every((secret) => secret !== undefined),
+      }),
+      until('the lost authority is told', {
+        within: 300_000,
+        read: () => suite.kube.get(etcdClusters, uprooted.metadata),
+        holds: (seen) => condition(seen, 'TLSReady')?.reason === 'AuthorityLost',
+      }),
       until('the server’s leaf and the client’s Secret are as they were', {
         within: 300_000,
         read: async () => [await suite.kube.get(secrets, server), await suite.kube.get(secrets, client)] as const,
@@ -203,6 +226,9 @@ describe.concurrent('deletion', () => {
       }),
     ]);
     await suite.kube.patch(secrets, lost, { metadata: { ownerReferences: stray?.metadata.ownerReferences } });
-    await Promise.all([suite.settle(object), suite.settle(estranged)]);
+    expect(await suite.kube.find(secrets, root), 'an authority is never minted again').toBeUndefined();
+    const { resourceVersion: _v, uid: _u, creationTimestamp: _c, ...metadata } = authority.metadata;
+    await suite.kube.create(secrets, { ...authority, metadata });
+    await Promise.all([suite.settle(object), suite.settle(estranged), suite.settle(uprooted)]);
   }, 480_000);
 });

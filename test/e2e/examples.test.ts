@@ -44,7 +44,7 @@ async function storedExample(): Promise<string> {
     'accessKeyId: REPLACE': `accessKeyId: ${store['AWS_ACCESS_KEY_ID']}`,
     'secretAccessKey: REPLACE': `secretAccessKey: ${store['AWS_SECRET_ACCESS_KEY']}`,
     'bucket: REPLACE': `bucket: ${store['S3_BUCKET']}`,
-    'https://s3.example.com': `${store['S3_ENDPOINT_IN_CLUSTER']}`,
+    '# endpoint: https://REPLACE': `endpoint: ${store['S3_ENDPOINT_IN_CLUSTER']}`,
     'region: us-east-1': `region: ${store['S3_REGION']}`,
     'prefix: etcd': `prefix: e2e/${suite.operator.release}`,
   };

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
 import { events, statefulSets } from '../../src/runtime/resources.ts';
+import { kubectlJson, kubectlResult } from '../testbed/kubectl.ts';
 import { cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { ration } from './harness/policy.ts';
 import { resourceQuotas } from './harness/resources.ts';
@@ -43,6 +44,23 @@ describe.concurrent('impossible requests', () => {
     expect(condition(seen, 'Ready')?.message).toContain('nope');
     await suite.kube.patch(etcdClusters, ref('classless'), { spec: { storage: { storageClassName: 'standard' } } });
     await waitAvailable(suite.kube, space(), 'classless', 120_000);
+  });
+
+  test('a StorageClass that comes, and a node that fits, are taken without an edit', async ({ onTestFinished }) => {
+    const [storageClassName, label] = [`late-${space()}`, `e2e.quorate.dev/${space()}`];
+    const asked = { storage: { size: '300Mi', storageClassName }, pods: { nodeSelector: { [label]: 'yes' } } };
+    await suite.kube.create(etcdClusters, cluster(space(), 'patient', asked));
+    await stalled('patient', 'StorageUnavailable');
+    const { provisioner, volumeBindingMode } = await kubectlJson('get', 'storageclass', 'standard');
+    const made = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: storageClassName } };
+    await kubectlResult(['create', '--filename=-'], {
+      input: JSON.stringify({ ...made, provisioner, volumeBindingMode }),
+    });
+    onTestFinished(async () => void (await kubectlResult(['delete', 'storageclass', storageClassName])));
+    await stalled('patient', 'Unschedulable');
+    await kubectlResult(['label', 'node', 'node1', `${label}=yes`]);
+    onTestFinished(async () => void (await kubectlResult(['label', 'node', 'node1', `${label}-`])));
+    await waitAvailable(suite.kube, space(), 'patient', 120_000);
   });
 
   test('no room to schedule is told; a corrected request is taken', async () => {

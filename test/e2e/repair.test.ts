@@ -38,11 +38,18 @@ async function deletedAndBack<T extends KubeObject>(
   {
     within = 10_000,
     propagationPolicy = 'Background',
-  }: { within?: number; propagationPolicy?: 'Background' | 'Orphan' } = {},
+  }: { within?: number; propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' } = {},
 ): Promise<void> {
   const ref = { namespace: space(), name };
   const before = await suite.kube.get(kind, ref);
   await suite.kube.delete(kind, ref, { propagationPolicy });
+  // Kubernetes takes its time with what goes before or after the object.
+  if (propagationPolicy !== 'Background')
+    await until(`${kind.kind} ${name} is gone`, {
+      within: 60_000,
+      read: () => suite.kube.find(kind, ref),
+      holds: (found) => found?.metadata.uid !== before.metadata.uid,
+    });
   await until(`${kind.kind} ${name} is put back`, {
     within,
     read: () => suite.kube.get(kind, ref),
@@ -75,8 +82,10 @@ describe('repair', () => {
     const object = await suite.available(cluster(space(), 'set', { replicas: 3 }), 120_000);
     const recording = await suite.record(object);
     const lives = await memberLives(suite.kube, object);
-    await deletedAndBack(statefulSets, 'set', { propagationPolicy: 'Orphan', within: 30_000 });
+    await deletedAndBack(statefulSets, 'set', { propagationPolicy: 'Orphan' });
     expect(await memberLives(suite.kube, object), 'an orphaning deletion touches no pod').toEqual(lives);
+    await deletedAndBack(statefulSets, 'set', { propagationPolicy: 'Foreground' });
+    expect(ids(await again('set'))).toEqual(ids(object));
     await deletedAndBack(statefulSets, 'set');
     await until('every pod is another one', {
       within: 60_000,
@@ -87,7 +96,7 @@ describe('repair', () => {
     await suite.dismiss(object, recording);
   });
 
-  test('edits of children are undone: replicas, a selector, a rule, an added container', async () => {
+  test('edits of children are undone: replicas, a selector, a rule, an added container, a mount', async () => {
     const object = await suite.available(cluster(space(), 'edited', { replicas: 3 }), 120_000);
     const set = { namespace: space(), name: 'edited' };
     const extra = { name: 'miner', image: 'example.com/miner:1' };
@@ -98,19 +107,17 @@ describe('repair', () => {
       envFrom: [{ configMapRef: { name: 'else' } }],
       lifecycle: { preStop: { sleep: { seconds: 1 } } },
       securityContext: { ...container?.securityContext, runAsUser: 7 },
+      volumeMounts: container?.volumeMounts?.map((mount) => ({ ...mount, subPath: 'else' })),
+      livenessProbe: { httpGet: { ...container?.livenessProbe?.httpGet, host: '192.0.2.1' } },
     };
+    const hostAliases = [{ ip: '192.0.2.1', hostnames: ['edited-1'] }];
+    const pod = { containers: [{ ...container, ...altered }, extra], hostNetwork: true, hostAliases };
     await suite.kube.patch(statefulSets, set, {
-      spec: {
-        replicas: 1,
-        ordinals: { start: 1 },
-        template: { spec: { containers: [{ ...container, ...altered }, extra], hostNetwork: true } },
-      },
+      spec: { replicas: 1, ordinals: { start: 1 }, template: { spec: pod } },
     });
-    await suite.kube.patch(
-      services,
-      { namespace: space(), name: 'edited-client' },
-      { spec: { selector: { app: 'else' } } },
-    );
+    const service = { namespace: space(), name: 'edited-client' };
+    const diverted = { selector: { app: 'else' }, externalIPs: ['192.0.2.1'] };
+    await suite.kube.patch(services, service, { spec: diverted });
     await suite.kube.patch(networkPolicies, { namespace: space(), name: 'edited-peer' }, { spec: { ingress: [{}] } });
     const door = { namespace: space(), name: 'edited-client' };
     const clients = (await suite.kube.get(networkPolicies, door)).spec?.ingress ?? [];
@@ -129,18 +136,18 @@ describe('repair', () => {
         budget: (await suite.kube.get(podDisruptionBudgets, budget)).spec,
         clients: (await suite.kube.get(networkPolicies, door)).spec?.ingress,
         set: (await suite.kube.get(statefulSets, set)).spec,
-        selector: (await suite.kube.get(services, { namespace: space(), name: 'edited-client' })).spec?.selector,
+        service: (await suite.kube.get(services, service)).spec,
         ingress: (await suite.kube.get(networkPolicies, { namespace: space(), name: 'edited-peer' })).spec?.ingress,
       }),
       holds: (seen) =>
         seen.budget?.minAvailable === 2 &&
         seen.budget.selector?.matchExpressions === undefined &&
         isDeepStrictEqual(seen.clients, clients) &&
-        isDeepStrictEqual(seen.set?.template.spec?.containers, before?.template.spec?.containers) &&
+        isDeepStrictEqual(seen.set?.template.spec, before?.template.spec) &&
         (seen.set?.ordinals?.start ?? 0) === 0 &&
         seen.set?.replicas === 3 &&
-        seen.set.template.spec?.hostNetwork !== true &&
-        seen.selector?.app === undefined &&
+        seen.service?.selector?.app === undefined &&
+        seen.service?.externalIPs === undefined &&
         seen.ingress?.[0]?.ports?.[0]?.port === 2380,
     });
     expect(ids(await again('edited')), 'no member was removed for a scaled StatefulSet').toEqual(ids(object));
@@ -280,6 +287,30 @@ describe('repair', () => {
         annotations?.['example.com/kept'] === '1',
     });
     await suite.dismiss(await again('trimmed'));
+  });
+
+  test('a client that is taken back while its Secret is being made leaves none behind', async () => {
+    const object = await suite.available(cluster(space(), 'hasty'), 120_000);
+    const secret = { namespace: space(), name: 'hasty-client-brief' };
+    const making = await suite.proxy.rule(
+      { verb: 'create', resource: 'secrets', ...secret },
+      { kind: 'hold', at: 'reply' },
+    );
+    const clients = (...names: string[]) =>
+      suite.kube.patch(etcdClusters, object.metadata, {
+        spec: { tls: { clientCertificates: names.map((name) => ({ name })) } },
+      });
+    await clients('e2e', 'brief');
+    await making.held(20_000);
+    await clients('e2e');
+    expect(await suite.kube.find(secrets, secret)).toBeDefined();
+    await making.remove();
+    await until('the Secret is gone', {
+      within: 15_000,
+      read: () => suite.kube.find(secrets, secret),
+      holds: (found) => found === undefined,
+    });
+    await suite.dismiss(await again('hasty'));
   });
 
   test('one pod, then all pods killed at once: the same members return with every write', async () => {

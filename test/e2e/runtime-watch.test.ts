@@ -51,6 +51,10 @@ describe.concurrent('watches', () => {
     const midway = await suite.proxy.rule({ verb: 'watch', namespace }, { kind: 'inject', line: expired, close: true });
     const { hits } = await midway.struck(5, 5000);
     await allRelisted(again, hits);
+    const missed = (await suite.proxy.requests({ namespace, verb: 'create' }))
+      .filter(({ startedAt, resource }) => startedAt > start && resource !== 'events')
+      .map(({ path }) => path);
+    expect(missed, 'what was taken for gone').toEqual([]);
     await repairs(suite.kube, object, 30_000);
     const deletes = (await suite.proxy.requests({ namespace, verb: ['delete', 'deletecollection'] })).map(
       ({ path }) => path,
@@ -92,9 +96,14 @@ describe.concurrent('watches', () => {
       { times: 1 },
     );
     await freeze.struck(1, 10_000);
+    const silent = Date.now();
     const uid = await deleteUnseen(object);
     // And repaired 10 s after that.
     await reappears(suite.kube, object, uid, 70_000);
+    const anew = (await suite.proxy.requests({ namespace, resource: 'services', verb: ['list', 'watch'] }))
+      .map(({ startedAt }) => startedAt - silent)
+      .filter((ms) => ms > 0);
+    expect(Math.min(...anew), 'milliseconds until it was asked anew').toBeLessThan(60_000);
     await freeze.remove();
     await suite.dismiss(object);
   });

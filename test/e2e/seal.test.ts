@@ -52,14 +52,20 @@ const notAvailable = (s: Suite, o: EtcdCluster) =>
   });
 
 const losses = [[0], [0, 2], [0, 1, 2]];
-const rows = (['right after bootstrap', 'later'] as const).flatMap((when) =>
-  (['container', 'pod'] as const).flatMap((how) => losses.map((lost) => ({ lost, how, when }))),
+const versions = ['3.6.16', '3.5.33', '3.7.3'];
+const ways = (['right after bootstrap', 'later'] as const).flatMap((when) =>
+  (['container', 'pod'] as const).map((how) => ({ how, when })),
+);
+/** Each loss in each version. */
+const rows = ways.flatMap((way, i) =>
+  losses.map((lost, j) => ({ ...way, lost, version: versions[(i + j) % versions.length] ?? '' })),
 );
 
 describe('a lost data directory', () => {
-  test.concurrent.each(rows)('$lost of three, by $how, $when: none starts empty', async ({ lost, how, when }) => {
+  test.concurrent.each(rows)('$lost of three with etcd $version, by $how, $when: none starts empty', async (row) => {
+    const { lost, how, when, version } = row;
     const name = `lost${lost.length}${how}${when.slice(0, 1)}`;
-    const object = await suite.available(cluster(suite.namespaces[0] ?? '', name, { replicas: 3 }), 150_000);
+    const object = await suite.available(cluster(suite.namespaces[0] ?? '', name, { replicas: 3, version }), 150_000);
     const recording = await suite.handOver(object);
     if (when === 'later') await recording.acknowledged(10, 30_000);
     const survivors = [0, 1, 2].filter((i) => !lost.includes(i)).map((i) => `${name}-${i}`);

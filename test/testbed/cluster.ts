@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings the cluster up, from whatever state an earlier run or a fault left, and takes it down again.
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { ADDRESSES, FILES, NODES, STATE } from './config.ts';
 import { ensureContainer, ensureNetwork, ensureVolumes, exec, removeEverything } from './docker.ts';
-import { type Engine, ensureEngine, findEngine, stopOwnEngine } from './engine.ts';
+import { ensureEngine, findEngine, stopOwnEngine } from './engine.ts';
 import { waitUntilReady } from './faults/nodes.ts';
 import { ensureArchives, type ImageFile, importImages } from './images.ts';
 import { apply, kubectlJson, kubectlResult } from './kubectl.ts';
@@ -168,10 +168,6 @@ async function startCluster(parts: PartFolders, settings: Settings, dns: DnsMode
   await waitForDns(progress);
 }
 
-async function writeEngineEnv(engine: Engine): Promise<void> {
-  await writeFile(FILES.dockerEnv, `DOCKER_HOST=${engine.host}\nTESTCONTAINERS_RYUK_DISABLED=true\n`);
-}
-
 export interface Running {
   readonly settings: Settings;
   readonly parts: PartFolders;
@@ -180,8 +176,7 @@ export interface Running {
 /** Everything from nothing to a usable cluster; each step finds out by itself what is left to do. */
 export function bringUp(dns: DnsMode, progress: Progress): Promise<Running> {
   return locked(progress, async () => {
-    const engine = await ensureEngine(progress);
-    await writeEngineEnv(engine);
+    await ensureEngine(progress);
     const parts = await ensureParts(progress);
     await progress.step('keys and settings', ensurePki);
     const settings = await ensureSettings();

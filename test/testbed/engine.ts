@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { ADDRESSES, FILES, STATE } from './config.ts';
@@ -144,9 +144,10 @@ export async function ensureEngine(progress: Progress): Promise<Engine> {
     const log = path.join(FILES.engine, 'apt.log');
     await progress.step(`install ${packages.join(', ')}`, () => installPackages(packages, log), { log });
   }
-  if (running !== undefined) return running;
-  await progress.step('start docker engine', startOwn, { log: ENGINE_LOG });
-  return adopt({ host: `unix://${socket}`, own: true });
+  if (running === undefined) await progress.step('start docker engine', startOwn, { log: ENGINE_LOG });
+  const engine = running ?? adopt({ host: `unix://${socket}`, own: true });
+  await writeFile(FILES.dockerEnv, `DOCKER_HOST=${engine.host}\nTESTCONTAINERS_RYUK_DISABLED=true\n`);
+  return engine;
 }
 
 async function unmountBelow(folder: string): Promise<void> {

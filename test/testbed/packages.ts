@@ -12,6 +12,8 @@ const ALWAYS = {
   ip: 'iproute2',
   // Tests judge our certificates and backups with these.
   openssl: 'openssl',
+  // Debug symbols have no place in the image.
+  strip: 'binutils',
   zstd: 'zstd',
 };
 

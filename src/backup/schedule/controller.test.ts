@@ -12,8 +12,16 @@ import { ScheduleMemory } from './memory.ts';
 beforeEach(() => void vi.useFakeTimers({ now: new Date('2026-11-23T07:00:01Z') }));
 afterEach(() => void vi.useRealTimers());
 
+/** What a look finds out beside the cache: how a create is refused and for how long that goes on, and which names are taken. */
+interface Surprise {
+  refusal?: Error;
+  failingMs?: number;
+  taken?: readonly EtcdBackup[];
+}
+
 /** One look at a cluster whose hourly run was promised for `promised`. */
-async function look(promised: string, backups: readonly EtcdBackup[], refusal?: Error, failingMs?: number) {
+async function look(promised: string, backups: readonly EtcdBackup[], surprise: Surprise = {}) {
+  const { refusal, failingMs, taken = [] } = surprise;
   const store = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } };
   const subject = cluster({
     backup: { store, schedules: [{ name: 'hourly', schedule: '0 5,7 * * *' }] },
@@ -32,9 +40,13 @@ async function look(promised: string, backups: readonly EtcdBackup[], refusal?: 
     client: {
       create: (_: unknown, backup: EtcdBackup) => {
         if (refusal !== undefined) return Promise.reject(refusal);
+        if (taken.some(({ metadata }) => metadata.name === backup.metadata.name))
+          return Promise.reject(new KubeError('AlreadyExists', 'the name is taken'));
         made.push(backup.metadata.name);
         return Promise.resolve(backup);
       },
+      get: (_: unknown, { name }: { name: string }) =>
+        Promise.resolve(taken.find(({ metadata }) => metadata.name === name)),
       delete: (_: unknown, { metadata }: EtcdBackup) => Promise.resolve(void cleared.push(metadata.name)),
     },
     events: { emit: (_: unknown, event: { reason: string }) => reasons.push(event.reason) },
@@ -49,9 +61,10 @@ async function look(promised: string, backups: readonly EtcdBackup[], refusal?: 
     () => undefined,
     (e: unknown) => e,
   );
-  expect(failed).toBe(refusal);
+  if (refusal !== undefined) expect(failed).toBe(refusal);
+  const handled = memory.get(subject.metadata.uid as string, 'hourly') !== undefined;
   const health = clusterBackupStatus(subject, backups, memory, new Date())?.healthy;
-  return { made, cleared, reasons, told: told.length, health };
+  return { made, cleared, reasons, told: told.length, health, handled, failed };
 }
 
 const unfinished = (): EtcdBackup => {
@@ -90,14 +103,14 @@ it.each([
   ['that fails for what may pass is not told at once', { refusal: away, failingMs: 10_000 }, []],
   ['that goes on failing is told', { refusal: away, failingMs: 16_000 }, ['BackupRefused']],
 ])('a run %s', async (_, { refusal, failingMs }: { refusal: Error; failingMs?: number }, reasons) => {
-  expect(await look('2026-11-23T07:00:00Z', [], refusal, failingMs)).toMatchObject({ made: [], reasons });
+  expect(await look('2026-11-23T07:00:00Z', [], { refusal, failingMs })).toMatchObject({ made: [], reasons });
 });
 it('a run that is refused for minutes makes the cluster overdue', async () => {
-  const seen = await look('2026-11-23T05:00:00Z', [], quota);
+  const seen = await look('2026-11-23T05:00:00Z', [], { refusal: quota });
   expect(seen.health).toMatchObject({ status: 'False', reason: 'BackupOverdue' });
 });
 it('a run that is refused keeps nothing from being cleared away: that may be what makes room for it', async () => {
-  const seen = await look('2026-11-23T07:00:00Z', history(cluster().metadata.uid), quota);
+  const seen = await look('2026-11-23T07:00:00Z', history(cluster().metadata.uid), { refusal: quota });
   expect(seen).toMatchObject({ made: [], cleared: ['run-0'] });
 });
 
@@ -112,4 +125,22 @@ it.each([
   ['of an earlier cluster of the same name stays, and with it where its backups are', 'another', []],
 ])('the oldest run %s', async (_, uid, cleared) => {
   expect(await look('2026-11-23T08:00:00Z', history(uid))).toMatchObject({ cleared });
+});
+
+const first = 'orders-hourly-202611230700';
+const second = `${first}-${(cluster().metadata.uid as string).slice(0, 8)}`;
+const ours = (name: string) => scheduled(name, '2026-11-23T07:00:00Z', 'False');
+const others = (name: string): EtcdBackup => ({ ...ours(name), spec: { ...ours(name).spec, clusterName: 'or' } });
+
+it.each([
+  ['that was made by a predecessor is not made again', [ours(first)], { made: [], handled: true }],
+  ['whose name another cluster has gets its own', [others(first)], { made: [second], handled: true }],
+  ['that got its own name is not made again', [others(first), ours(second)], { made: [], handled: true }],
+  [
+    'whose names are both taken is tried again',
+    [others(first), others(second)],
+    { made: [], handled: false, failed: expect.objectContaining({ message: expect.stringContaining('are taken') }) },
+  ],
+])('a run %s', async (_, taken: EtcdBackup[], want: object) => {
+  expect(await look('2026-11-23T07:00:00Z', [], { taken })).toMatchObject(want);
 });

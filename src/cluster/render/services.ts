@@ -8,9 +8,10 @@ import { askedAnnotations, type Child, memberLabels, ownedMetadata } from './chi
 
 const port = (name: string, number: number) => ({ name, port: number, targetPort: number, protocol: 'TCP' as const });
 
+/** Without addresses beside its own: with one of them anybody's connections to it would end at the members. */
 const child = (desired: Service): Child<Service> => ({
   resource: services,
-  desired,
+  desired: { ...desired, spec: { ...desired.spec, externalIPs: [] } },
   closed: ['spec.selector'],
   owned: true,
 });

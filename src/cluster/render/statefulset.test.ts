@@ -163,10 +163,27 @@ describe('the StatefulSet', () => {
     ['envFrom', { envFrom: [{ configMapRef: { name: 'else' } }] }],
     ['lifecycle', { lifecycle: { preStop: { exec: { command: ['kill'] } } } }],
     ['securityContext', { securityContext: { ...etcd?.securityContext, runAsUser: 0 } }],
+    ['volumeMounts[0].subPath', { volumeMounts: etcd?.volumeMounts?.map((m) => ({ ...m, subPath: 'else' })) }],
+    ['livenessProbe.httpGet.host', { livenessProbe: { httpGet: { ...etcd?.livenessProbe?.httpGet, host: 'else' } } }],
   ])('sees an edit of the container: %s', (field, edit) => {
     const live = structuredClone(set);
     Object.assign(live?.template.spec?.containers[0] ?? {}, edit);
     expect(drift({ spec: set }, { spec: live }, closed)).toMatch(`spec.template.spec.containers[0].${field}`);
+  });
+
+  it.each<[string, object]>([
+    ['hostAliases', { hostAliases: [{ ip: '192.0.2.1', hostnames: ['orders-1.shop.svc'] }] }],
+    ['dnsPolicy', { dnsPolicy: 'None' }],
+    ['dnsConfig.nameservers', { dnsConfig: { nameservers: ['192.0.2.1'] } }],
+    ['shareProcessNamespace', { shareProcessNamespace: true }],
+    [
+      'volumes[0].secret.items',
+      { volumes: pod?.volumes?.map((v) => ({ ...v, secret: { ...v.secret, items: [{ key: 'a', path: 'b' }] } })) },
+    ],
+  ])('sees an edit of the pod: %s', (field, edit) => {
+    const live = structuredClone(set);
+    Object.assign(live?.template.spec ?? {}, edit);
+    expect(drift({ spec: set }, { spec: live }, closed)).toBe(`spec.template.spec.${field}`);
   });
 
   it('sees an edit of the first ordinal, and none in what the server gives back', () => {

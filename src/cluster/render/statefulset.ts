@@ -30,6 +30,10 @@ function claimSpec(storage: Identity['formation']['storage']) {
 /** Closed whole: every further key of a security context gives a right, or another user. */
 const SECURITY = ['', '.containers[0]'].map((at) => `spec.template.spec${at}.securityContext.**`);
 
+/** A key more, such as a `subPath` or another `host` to probe, and a member starts without its data or is ended in vain. */
+const MOUNTED = ['spec.template.spec.volumes.**', 'spec.template.spec.containers[0].volumeMounts.**'];
+const PROBED = ['startup', 'liveness', 'readiness'].map((p) => `spec.template.spec.containers[0].${p}Probe.httpGet`);
+
 /** Claims are made before their pods, so that identity and size are decided first; they have no owner and stay. */
 export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<PersistentVolumeClaim>[] {
   return identity.members.map((member, ordinal) => ({
@@ -159,6 +163,11 @@ function podTemplate(cluster: EtcdCluster, identity: Identity) {
       hostNetwork: false,
       hostPID: false,
       hostIPC: false,
+      shareProcessNamespace: false,
+      // Members find each other by the names of the cluster's DNS.
+      dnsPolicy: 'ClusterFirst',
+      dnsConfig: {},
+      hostAliases: [],
       securityContext: {
         runAsUser: RUN_AS,
         runAsGroup: RUN_AS,
@@ -176,7 +185,7 @@ export function renderStatefulSet(cluster: EtcdCluster, identity: Identity): Chi
   const names = childNames(cluster.metadata.name);
   return {
     resource: statefulSets,
-    closed: ['spec.template.spec.nodeSelector', 'spec.template.metadata.labels', ...SECURITY],
+    closed: ['spec.template.spec.nodeSelector', 'spec.template.metadata.labels', ...SECURITY, ...MOUNTED, ...PROBED],
     owned: true,
     desired: {
       apiVersion: 'apps/v1',
