@@ -78,7 +78,7 @@ export const clusterStatus = z.object({
   certificates: z.array(certificate).max(128).optional().describe('When certificates expire.'),
   clientSecrets: z
     .array(word())
-    .max(192)
+    .max(512)
     .optional()
     .describe(
       'Secrets of `spec.tls.clientCertificates` and of backup Jobs, named before they are made and until they are gone.',

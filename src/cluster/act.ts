@@ -159,13 +159,13 @@ async function writeSecret(deps: ActorDeps, o: Observed, s: SecretState, signal:
     }),
   );
   const desired = renderSecret(o.cluster, s.need, authority.cert, leaves);
+  // After a conflict or a lost answer the next pass reads what is really there: what is remembered may be minutes old.
+  deps.secrets.forget(o.cluster.metadata.namespace as string, s.need.name);
   if (s.secret === undefined) {
     deps.secrets.note(await create(deps, secretResource, desired, signal));
     return;
   }
   const { resourceVersion, uid } = s.secret.metadata;
-  // Remembered Secrets may be minutes old: on a conflict forget, so that the next pass reads what is really there.
-  deps.secrets.forget(o.cluster.metadata.namespace as string, s.need.name);
   const type = s.secret.type ?? desired.type;
   const metadata = { ...desired.metadata, resourceVersion, uid };
   deps.secrets.note(await deps.client.update(secretResource, { ...desired, type, metadata }, { signal }));

@@ -25,7 +25,7 @@ import { OwnWrites } from './ownwrites.ts';
 import { objectStep, plan, worstFirst } from './plan.ts';
 import { refusalOf } from './refusals.ts';
 import { RefusedPods } from './refusedpods.ts';
-import { authoritySecretName } from './render/certificates.ts';
+import { authoritySecretName, clientSecretNames } from './render/certificates.ts';
 import { isWell } from './rules/health.ts';
 import type { Finding, Step } from './rules/rule.ts';
 import { SecretReader } from './secrets.ts';
@@ -180,7 +180,7 @@ export class ClusterController {
       ctx.log.info({ step: action, reason }, message);
       ctx.step = action;
       try {
-        if ('secrets' in step) await this.#announce(observed, step, ctx);
+        await this.#announce(observed, step, ctx);
         await act(deps, observed, step, ctx.signal);
       } catch (e) {
         if (isNamespaceGoing(e)) return { requeueAfterMs: STEADY_MS, gatherMs: GOING_MS };
@@ -251,16 +251,16 @@ export class ClusterController {
     await this.#say(seen, [finding, ...plan(seen).findings], ctx);
   }
 
-  /** Names the clients' Secrets before they are made: whoever dies then leaves none behind that nobody knows of. */
-  async #announce(o: Observed, { message }: Step, ctx: ReconcileContext): Promise<void> {
-    const forming = o.identity !== undefined && o.identity.phase !== 'Formed';
-    if (forming && o.cluster.status === undefined)
-      return this.#say(o, [{ kind: 'progress', reason: 'Bootstrapping', message }], ctx);
+  /** A client's Secret is named before it is made: whoever dies in between leaves none behind that nobody knows of. */
+  async #announce(o: Observed, step: Step, ctx: ReconcileContext): Promise<void> {
+    const names = clientSecretNames(o.cluster, o.spec);
+    const made = 'secrets' in step ? step.secrets.filter((s) => s.secret === undefined) : [];
+    if (!made.some((s) => names.includes(s.need.name))) return;
     const derive = (c: EtcdCluster): EtcdClusterStatus => ({
-      ...(c.status ?? { observedGeneration: 0, conditions: [] }),
+      ...(c.status ?? { observedGeneration: -1, conditions: [] }),
       clientSecrets: clientSecrets({ ...o, cluster: c }),
     });
-    return this.#tell(o.cluster, derive, ctx);
+    await this.#tell(o.cluster, derive, ctx);
   }
 
   async #say(o: Observed, told: readonly Finding[], ctx: ReconcileContext): Promise<void> {

@@ -2,6 +2,7 @@
 // Tables for the status: what is seen of a cluster, and which figures its status gives.
 import { describe, expect, it } from 'vitest';
 import { secrets, services } from '../runtime/resources.ts';
+import { spec } from './fixtures.ts';
 import type { Observed } from './observed.ts';
 import { deriveStatus } from './status.ts';
 import {
@@ -10,7 +11,6 @@ import {
   cluster,
   earlier,
   identity,
-  issued,
   last,
   MIB,
   observed,
@@ -51,8 +51,18 @@ const fields: [string, Partial<Observed>, object][] = [
     },
   ],
   [
-    'the client Secrets that are there, and that of backups, are named, so that they can be removed one day',
-    { secrets: [issued('orders-tls-server'), issued('orders-tls-backup'), issued('orders-client-app', {}, 'app')] },
+    'the client Secrets that are asked for, and that of backups, are named, so that they can be removed one day',
+    {
+      spec: {
+        ...spec,
+        backup: {
+          store: {
+            s3: { bucket: 'b', region: 'r', prefix: '', credentialsSecret: { name: 's3' }, forcePathStyle: true },
+          },
+          schedules: [],
+        },
+      },
+    },
     { clientSecrets: ['orders-client-app', 'orders-tls-backup'] },
   ],
   [
@@ -109,7 +119,7 @@ const fields: [string, Partial<Observed>, object][] = [
   [
     'a client Secret is named before it is there, and one that is still to go is too',
     {
-      secrets: [issued('orders-client-app', { secret: undefined }, 'app')],
+      secrets: [],
       obsolete: [
         { resource: secrets, name: 'orders-client-old' },
         { resource: services, name: 'orders-9' },
@@ -121,12 +131,11 @@ const fields: [string, Partial<Observed>, object][] = [
     'those that were named stay so until the cluster is formed',
     {
       ...before({ clientSecrets: ['orders-client-old'] }),
-      secrets: [],
       identity: { ...identity, phase: 'Forming' },
     },
-    { clientSecrets: ['orders-client-old'] },
+    { clientSecrets: ['orders-client-app', 'orders-client-old'] },
   ],
-  ['and no longer', { ...before({ clientSecrets: ['orders-client-old'] }), secrets: [] }, { clientSecrets: [] }],
+  ['and no longer', before({ clientSecrets: ['orders-client-old'] }), { clientSecrets: ['orders-client-app'] }],
   [
     'a cluster that nobody has looked at yet has the members that its spec asks for',
     { identity: undefined, known: undefined, members: [], secrets: [] },

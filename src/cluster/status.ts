@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Derives the status of a cluster from what was observed and found. Pure.
 import type { EtcdClusterStatus, MemberRecord } from '../api/cluster.ts';
-import { childNames, LABELS } from '../api/names.ts';
+import { LABELS } from '../api/names.ts';
 import { versionAdvice } from '../api/versions.ts';
 import { type Condition, mergeConditions } from '../runtime/conditions.ts';
 import { seconds } from '../runtime/time.ts';
 import type { MemberView, Observed } from './observed.ts';
-import { authoritySecretName, endpointsOf } from './render/certificates.ts';
+import { authoritySecretName, clientSecretNames, endpointsOf } from './render/certificates.ts';
 import { allWhys, blindness, isWell } from './rules/health.ts';
 import type { Finding } from './rules/rule.ts';
 
@@ -75,13 +75,10 @@ function figures(o: Observed) {
  * one that is not named could not be found again once the spec asks for it no longer.
  */
 export function clientSecrets(o: Observed): string[] {
-  const { backupTls } = childNames(o.cluster.metadata.name);
-  const used = o.secrets
-    .filter((s) => s.need.client !== undefined || s.need.name === backupTls)
-    .map((s) => s.need.name);
+  const asked = clientSecretNames(o.cluster, o.spec);
   const unknown = o.known?.phase === 'Formed' ? [] : (o.cluster.status?.clientSecrets ?? []);
   const leaving = o.obsolete.filter((x) => x.resource.kind === 'Secret').map((x) => x.name);
-  return [...new Set([...used, ...unknown, ...leaving])].toSorted();
+  return [...new Set([...asked, ...unknown, ...leaving])].toSorted();
 }
 
 function conditions(o: Observed, findings: readonly Finding[], backup: BackupStatus | undefined): Condition[] {

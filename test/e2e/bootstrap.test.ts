@@ -136,7 +136,7 @@ describe('bootstrap', () => {
     });
     await Promise.all(cuts.map((cut) => cut.heal()));
     await suite.dismiss(object);
-  });
+  }, 300_000);
 
   test('what is made for a cluster, and what its pods may do', async () => {
     const object = await suite.available(cluster(space(), 'whole', { replicas: 3 }), 120_000);

@@ -138,14 +138,6 @@ describe.concurrent('deletion', () => {
     const object = await suite.available(cluster(space(), 'frozen', { storage }), 120_000);
     await suite.kube.patch(etcdClusters, object.metadata, { spec: { paused: true } });
     await suite.settle(object);
-    // Nobody else will delete a pod that its StatefulSet left behind.
-    const set = { namespace: space(), name: 'frozen' };
-    await suite.kube.delete(statefulSets, set, { propagationPolicy: 'Orphan' });
-    await until('the StatefulSet is gone', {
-      within: 15_000,
-      read: () => suite.kube.find(statefulSets, set),
-      holds: (found) => found === undefined,
-    });
     await suite.kube.delete(etcdClusters, object.metadata);
     const seen = await until('what it waits for is told', {
       within: 30_000,
@@ -153,7 +145,17 @@ describe.concurrent('deletion', () => {
       holds: (o) => condition(o, 'Ready')?.reason === 'Deleting' || `Ready: ${condition(o, 'Ready')?.message}`,
     });
     expect(condition(seen, 'Ready')?.message).toMatch(/waiting for spec.paused to be false/);
-    expect(await suite.kube.list(pods, space(), of('frozen'))).toHaveLength(1);
+    const set = { namespace: space(), name: 'frozen' };
+    expect((await suite.kube.get(statefulSets, set)).metadata.deletionTimestamp).toBeUndefined();
+    // Nobody else will delete a pod that its StatefulSet left behind.
+    await suite.kube.delete(statefulSets, set, { propagationPolicy: 'Orphan' });
+    await until('the StatefulSet is gone', {
+      within: 15_000,
+      read: () => suite.kube.find(statefulSets, set),
+      holds: (found) => found === undefined,
+    });
+    const left = await suite.kube.list(pods, space(), of('frozen'));
+    expect(left.map(({ metadata }) => metadata.deletionTimestamp)).toEqual([undefined]);
     await suite.kube.patch(etcdClusters, object.metadata, { spec: { paused: false } });
     await gone('frozen');
     expect(await suite.kube.list(persistentVolumeClaims, space(), of('frozen'))).toEqual([]);

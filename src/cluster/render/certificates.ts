@@ -135,6 +135,12 @@ export function certificateNeeds(
   return [...needs, ...clients];
 }
 
+/** The Secrets that the spec asks for and may do without again, whether they are due yet or not. */
+export const clientSecretNames = ({ metadata: { name } }: EtcdCluster, spec: EffectiveCluster): string[] => [
+  ...(spec.backup === undefined ? [] : [childNames(name).backupTls]),
+  ...spec.tls.clientCertificates.map((c) => clientSecretName(name, c.name)),
+];
+
 const encode = (text: string): string => Buffer.from(text).toString('base64');
 
 export function renderSecret(

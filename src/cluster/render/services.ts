@@ -8,10 +8,9 @@ import { askedAnnotations, type Child, memberLabels, ownedMetadata } from './chi
 
 const port = (name: string, number: number) => ({ name, port: number, targetPort: number, protocol: 'TCP' as const });
 
-/** Without addresses beside its own: with one of them anybody's connections to it would end at the members. */
 const child = (desired: Service): Child<Service> => ({
   resource: services,
-  desired: { ...desired, spec: { ...desired.spec, externalIPs: [] } },
+  desired,
   closed: ['spec.selector'],
   owned: true,
 });
