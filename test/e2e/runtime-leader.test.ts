@@ -107,7 +107,7 @@ describe('leadership', () => {
   });
 
   // 45 s, three times the lease, instead of the catalogue's 10 min: both replicas lose everything that time can take.
-  test('12. with the API server away from it for 45 s etcd goes on, the operator lives, and converges within 30 s of its return', async () => {
+  test('12. with the API server out of its reach for 45 s the operator lives, etcd goes on, and it converges within 30 s of the return', async () => {
     await ensureCluster();
     const recording = await suite.record(object());
     const lives = await memberLives(suite.kube, object());

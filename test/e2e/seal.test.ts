@@ -6,7 +6,7 @@ import { etcdClusters } from '../../src/api/resources.ts';
 import { pods } from '../../src/runtime/resources.ts';
 import { killProcess } from '../testbed/faults/pods.ts';
 import { emptyDataDirectory } from '../testbed/faults/volumes.ts';
-import { cluster, condition } from './harness/cluster.ts';
+import { cluster, condition, versions } from './harness/cluster.ts';
 import { survives } from './harness/oracle.ts';
 import { type Suite, useOperator } from './harness/suite.ts';
 import { throughout, until } from './harness/until.ts';
@@ -52,7 +52,6 @@ const notAvailable = (s: Suite, o: EtcdCluster) =>
   });
 
 const losses = [[0], [0, 2], [0, 1, 2]];
-const versions = ['3.6.16', '3.5.33', '3.7.3'];
 const ways = (['right after bootstrap', 'later'] as const).flatMap((when) =>
   (['container', 'pod'] as const).map((how) => ({ how, when })),
 );

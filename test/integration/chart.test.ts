@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { findHelm } from '../../scripts/lib/tools.ts';
 import { aggregated, type Grant, grants, type Scope } from '../../scripts/rbac.ts';
-import { ROOT } from '../testbed/config.ts';
+import { FILES, ROOT } from '../testbed/config.ts';
 import { apply, kubectlResult } from '../testbed/kubectl.ts';
 import { run } from '../testbed/run.ts';
 
@@ -227,6 +227,20 @@ describe('the API server', () => {
     const { stdout, stderr } = await dryRun(await helm(values, 'trial'));
     expect(stderr).toBe('');
     expect(stdout.trim().split('\n')).toHaveLength((await render(values)).length);
+  });
+
+  it('takes the first cluster of the notes, as they can be pasted into a shell', async () => {
+    const chart = path.join(ROOT, 'charts/quorate');
+    const args = ['install', 'trial', chart, '--namespace', namespace, '--dry-run=client', '--kubeconfig'];
+    const { stdout: notes } = await run(await findHelm(), [...args, FILES.kubeconfig]);
+    const [, cluster = ''] = /^kubectl apply -f - <<END\n([^]*?)^END$/m.exec(notes) ?? [];
+    const { stdout } = await kubectlResult(
+      ['apply', '--namespace', namespace, '--dry-run=server', '-o', 'name', '-f', '-'],
+      {
+        input: cluster,
+      },
+    );
+    expect(stdout.trim()).toBe('etcdcluster.etcd.quorate.dev/orders');
   });
 
   it('takes the one file for the whole cluster as it stands', async () => {

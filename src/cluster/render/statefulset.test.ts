@@ -186,9 +186,15 @@ describe('the StatefulSet', () => {
     expect(drift({ spec: set }, { spec: live }, closed)).toBe(`spec.template.spec.${field}`);
   });
 
+  it('leaves the options of a policy for DNS alone', () => {
+    const live = structuredClone(set);
+    Object.assign(live?.template.spec ?? {}, { dnsConfig: { options: [{ name: 'ndots', value: '2' }] } });
+    expect(drift({ spec: set }, { spec: live }, closed)).toBeUndefined();
+  });
+
   it('sees an edit of the first ordinal, and none in what the server gives back', () => {
     const { args: _a, envFrom: _e, lifecycle: _l, ...container } = etcd ?? {};
-    const template = { ...set?.template, spec: { ...pod, containers: [container] } };
+    const template = { ...set?.template, spec: { ...pod, dnsConfig: undefined, containers: [container] } };
     const stored = { ...set, template, ordinals: undefined };
     expect(drift({ spec: set }, { spec: stored }, closed)).toBeUndefined();
     expect(drift({ spec: set }, { spec: { ...stored, ordinals: { start: 3 } } }, closed)).toBe('spec.ordinals.start');

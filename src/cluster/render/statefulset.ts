@@ -164,9 +164,9 @@ function podTemplate(cluster: EtcdCluster, identity: Identity) {
       hostPID: false,
       hostIPC: false,
       shareProcessNamespace: false,
-      // Members find each other by the names of the cluster's DNS.
+      // Members find each other by the names of the cluster's DNS. Policies that set options such as ndots may.
       dnsPolicy: 'ClusterFirst',
-      dnsConfig: {},
+      dnsConfig: { nameservers: [], searches: [] },
       hostAliases: [],
       securityContext: {
         runAsUser: RUN_AS,

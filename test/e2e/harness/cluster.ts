@@ -9,6 +9,9 @@ import { until } from './until.ts';
 /** Name of the client certificate that every test cluster issues. */
 export const clientName = 'e2e';
 
+/** One of each minor version that is supported. */
+export const versions = ['3.5.33', '3.6.16', '3.7.3'] as const;
+
 type Spec = EtcdCluster['spec'];
 
 /** A small cluster: one member unless the spec says otherwise, 300 MiB volumes, a client certificate for the recorder. */

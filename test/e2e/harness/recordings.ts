@@ -42,8 +42,8 @@ export class Recordings {
       void discard(known.recording);
       return;
     }
-    const issued = object.status?.clientSecrets?.includes(`${name}-client-${clientName}`);
-    if (known || !issued || condition(object, 'Available')?.status !== 'True') return;
+    const asked = object.status?.clientSecrets?.includes(`${name}-client-${clientName}`);
+    if (known || !asked || condition(object, 'Available')?.status !== 'True') return;
     const recording = record(this.environment, namespace, name, RATE);
     recording.catch(() => undefined);
     this.kept.set(uid, { object, recording, taken: false });
