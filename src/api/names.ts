@@ -22,6 +22,8 @@ export const ANNOTATIONS = {
   formation: `${GROUP}/formation`,
   /** On claims: how many members the cluster has, so that a lost claim of the last one is missed. */
   replicas: `${GROUP}/replicas`,
+  /** On claims: the incarnations of all members in their order, so that a lost claim of one can be brought back. */
+  incarnations: `${GROUP}/incarnations`,
   /** On a StatefulSet: when its controller was last asked to look again. */
   lookedFor: `${GROUP}/looked-for`,
   /** On pods: the member's file that the kubelet was told to look for, and when. */

@@ -107,6 +107,14 @@ describe('a Secret of certificates', () => {
     expect(problemOf(whole, new Date(now.getTime() + 91 * DAY))).toMatch(/expired/);
   });
 
+  it('that was issued while the clock was ahead is judged anew when the clock is right again', async () => {
+    const ahead = new Date(now.getTime() + 100 * DAY);
+    const early = await leafOf({ now: ahead });
+    expect(problemOf(early, ahead)).toBeUndefined();
+    expect(problemOf(early)).toMatch(/not valid before/);
+    expect(problemOf(early, ahead), 'and so is what was found then').toBeUndefined();
+  });
+
   it('whose authority cannot be read is left as it is', () => {
     const { problem, notAfter } = judgeSecret(whole, { ...need, extra: {} }, undefined, now);
     expect([problem, notAfter?.getTime()]).toEqual([undefined, now.getTime() + 90 * DAY]);

@@ -73,21 +73,27 @@ function extraIssue(secret: Secret, need: SecretNeed): string | undefined {
   return extra === undefined ? undefined : `${extra} does not belong there`;
 }
 
-function earliest(secret: Secret, need: SecretNeed): Date | undefined {
-  const dates = need.leaves.flatMap((leaf) => {
+const earliest = (secret: Secret, need: SecretNeed): Date | undefined =>
+  validity(secret, need)
+    .map(({ notAfter }) => notAfter)
+    .toSorted((a, b) => a.getTime() - b.getTime())[0];
+
+/** Of each leaf that can be read. */
+const validity = (secret: Secret, need: SecretNeed) =>
+  need.leaves.flatMap((leaf) => {
     try {
-      return [inspect(secretText(secret, leaf.keys[0]) ?? '').notAfter];
+      return [inspect(secretText(secret, leaf.keys[0]) ?? '')];
     } catch {
       return [];
     }
   });
-  return dates.toSorted((a, b) => a.getTime() - b.getTime())[0];
-}
 
 interface Judged {
   readonly need: SecretNeed;
   readonly authority: string | undefined;
   readonly result: Pick<SecretState, 'problem' | 'notAfter'>;
+  /** Whether it still says the same, as far as dates go: also after a clock was put right. */
+  holds(now: Date): boolean;
 }
 
 const judged = new WeakMap<Secret, Judged>();
@@ -100,11 +106,13 @@ export function judgeSecret(
   now: Date,
 ): Pick<SecretState, 'problem' | 'notAfter'> {
   const known = secret === undefined ? undefined : judged.get(secret);
-  const valid = known?.result.notAfter === undefined || now < known.result.notAfter;
-  if (known !== undefined && valid && known.authority === authority && isDeepStrictEqual(known.need, need)) {
+  if (known?.holds(now) === true && known.authority === authority && isDeepStrictEqual(known.need, need)) {
     return known.result;
   }
   const result = secretProblem(secret, need, authority, now);
-  if (secret !== undefined) judged.set(secret, { need, authority, result });
+  if (secret === undefined) return result;
+  const leaves = validity(secret, need);
+  const holds = (at: Date) => leaves.every(({ notBefore, notAfter }) => notBefore <= at && at < notAfter);
+  if (holds(now)) judged.set(secret, { need, authority, result, holds });
   return result;
 }

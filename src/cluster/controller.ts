@@ -22,7 +22,7 @@ import { formedWith, type Meant, type ObserverDeps, observe, withEtcd } from './
 import type { ClusterStores } from './observechildren.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
-import { objectStep, plan, worstFirst } from './plan.ts';
+import { type IsHeld, objectStep, plan, worstFirst } from './plan.ts';
 import { refusalOf } from './refusals.ts';
 import { RefusedPods } from './refusedpods.ts';
 import { authoritySecretName, clientSecretNames } from './render/certificates.ts';
@@ -158,6 +158,8 @@ export class ClusterController {
   async #converge(cluster: EtcdCluster, meant: Meant, ctx: ReconcileContext): Promise<Outcome> {
     const deps = this.#observer;
     const done = new Map<string, number>();
+    const held: Held[] = [];
+    const isHeld = heldBy(held);
     for (let count = 0; count < MAX_STEPS; count += 1) {
       ctx.step = undefined;
       // What was asked for has changed meanwhile, and that is queued: no further step for what was asked for before.
@@ -166,17 +168,24 @@ export class ClusterController {
         return { requeueAfterMs: TROUBLED_MS };
       const began = performance.now();
       let observed = await observe(deps, cluster, meant, ctx.signal);
-      let step = objectStep(observed);
+      let step = objectStep(observed, isHeld);
       if (step === undefined) {
         observed = await withEtcd(deps, observed, ctx.signal);
-        const planned = plan(observed);
-        if (planned.step === undefined) return this.#settle(observed, planned.findings, performance.now() - began, ctx);
+        const planned = plan(observed, isHeld);
+        if (planned.step === undefined) {
+          if (held.length > 0) return this.#endure(observed, held, ctx);
+          return this.#settle(observed, planned.findings, performance.now() - began, ctx);
+        }
         step = planned.step;
       }
       const { action, reason, message, event } = step;
       const again = (done.get(message) ?? 0) + 1;
       done.set(message, again);
-      if (again > MAX_REPEATS) return this.#fruitless(observed, step, ctx);
+      if (again > MAX_REPEATS) {
+        held.push({ step, finding: undone(step) });
+        if (mayGoOn(observed)) continue;
+        return this.#endure(observed, held, ctx);
+      }
       ctx.log.info({ step: action, reason }, message);
       ctx.step = action;
       try {
@@ -184,8 +193,11 @@ export class ClusterController {
         await act(deps, observed, step, ctx.signal);
       } catch (e) {
         if (isNamespaceGoing(e)) return { requeueAfterMs: STEADY_MS, gatherMs: GOING_MS };
-        await this.#report(observed, step, e, ctx);
-        throw e;
+        const finding = failureOf(step, e, ctx);
+        if (finding === undefined) throw e;
+        held.push({ step, finding, error: e });
+        if (isAnswered(e) && mayGoOn(observed)) continue;
+        return this.#endure(observed, held, ctx);
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
     }
@@ -216,11 +228,18 @@ export class ClusterController {
     return Math.min(STEADY_MS, this.#secrets.dueInMs(namespace, names), this.#own.dueInMs(namespace, name));
   }
 
-  /** Somebody changes it back at once, as an admission policy does. The members are looked at all the same. */
-  async #fruitless(o: Observed, step: Step, ctx: ReconcileContext): Promise<Outcome> {
-    const seen = await withEtcd(this.#observer, o, ctx.signal);
-    const message = `${step.message}: done, and undone at once by somebody, such as an admission policy`;
-    await this.#say(seen, [{ kind: 'blocked', reason: 'Undone', message }, ...plan(seen).findings], ctx);
+  /**
+   * Says which steps have to wait for somebody, beside what the members show; what failed is tried again with back-off. If
+   * not even the members can be looked at, the next try tells.
+   */
+  async #endure(o: Observed, held: readonly Held[], ctx: ReconcileContext): Promise<Outcome> {
+    const failed = held.find((h) => h.error !== undefined)?.error;
+    const seen = await withEtcd(this.#observer, o, ctx.signal).catch((e: unknown) => {
+      throw failed ?? e;
+    });
+    if (failed instanceof Error) this.#told.add(failed);
+    await this.#say(seen, [...held.map((h) => h.finding), ...plan(seen, heldBy(held)).findings], ctx);
+    if (failed !== undefined) throw failed;
     return { requeueAfterMs: STEADY_MS };
   }
 
@@ -233,22 +252,6 @@ export class ClusterController {
     await this.#tell(cluster, derive, ctx).catch((e: unknown) => {
       ctx.log.warn({ err: String(e) }, 'the failure could not be written to status');
     });
-  }
-
-  /** A write that was refused, or goes on failing, is a finding like any other; the step is tried again with back-off. */
-  async #report(o: Observed, step: Step, error: unknown, ctx: ReconcileContext): Promise<void> {
-    if (!(error instanceof KubeError) || error.code === 'Fenced') return;
-    const refused = isRefused(error);
-    if (!refused && !isLasting(error, failingMs(ctx))) return;
-    // The members are looked at all the same; if not even that can be done, the next try tells.
-    const seen = await withEtcd(this.#observer, o, ctx.signal).catch(() => undefined);
-    if (seen === undefined) return;
-    const why = `${step.message}: ${error.message}`;
-    this.#told.add(error);
-    const finding: Finding = refused
-      ? refusal(error, why)
-      : { kind: 'blocked', reason: 'ReconcileFailed', message: why };
-    await this.#say(seen, [finding, ...plan(seen).findings], ctx);
   }
 
   /** A client's Secret is named before it is made: whoever dies in between leaves none behind that nobody knows of. */
@@ -303,6 +306,41 @@ export class ClusterController {
 function standingOf({ status }: EtcdCluster) {
   const of = (name: string) => status?.conditions?.find(({ type }) => type === name);
   return { ready: of('Ready'), stalled: of('Stalled')?.status === 'True' };
+}
+
+/** A step that cannot be done in this pass, whether it was refused, fails, or is undone at once. */
+interface Held {
+  readonly step: Step;
+  readonly finding: Finding;
+  readonly error?: unknown;
+}
+
+const heldBy =
+  (held: readonly Held[]): IsHeld =>
+  ({ message }) =>
+    held.some((h) => h.step.message === message);
+
+/** A formed cluster needs no order of its parts: what cannot be done does not keep the rest from being put back. */
+const mayGoOn = ({ identity }: Observed): boolean => identity?.phase === 'Formed';
+
+/** The API server is there, and asking it for something else costs no deadline. */
+const isAnswered = (error: unknown): boolean =>
+  error instanceof KubeError && error.status !== undefined && error.class !== 'conflict';
+
+/** Somebody changes it back at once, as an admission policy does. */
+const undone = ({ message }: Step): Finding => ({
+  kind: 'blocked',
+  reason: 'Undone',
+  message: `${message}: done, and undone at once by somebody, such as an admission policy`,
+});
+
+/** What a write that was refused, or goes on failing, has to say; undefined while it will probably pass by itself. */
+function failureOf(step: Step, error: unknown, ctx: ReconcileContext): Finding | undefined {
+  if (!(error instanceof KubeError) || error.code === 'Fenced') return undefined;
+  const refused = isRefused(error);
+  if (!refused && !isLasting(error, failingMs(ctx))) return undefined;
+  const why = `${step.message}: ${error.message}`;
+  return refused ? refusal(error, why) : { kind: 'blocked', reason: 'ReconcileFailed', message: why };
 }
 
 function refusal(error: Pick<KubeError, 'code' | 'message'>, what: string): Finding {

@@ -3,6 +3,7 @@
 import type { EffectiveCluster, EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import type { MemberStatus } from '../etcd/types.ts';
+import type { KubeObject } from '../runtime/json.ts';
 import type { PersistentVolumeClaim, Pod } from '../runtime/resources.ts';
 import { formationOf } from './formation.ts';
 import type { Identity } from './identity.ts';
@@ -212,6 +213,11 @@ export const claimOf = (genesis: string, formed: boolean, i = 0): PersistentVolu
   },
   spec: { storageClassName: 'gone', resources: { requests: { storage: '1Gi' } } },
   status: { phase: 'Pending' },
+});
+
+export const leaving = <T extends KubeObject>(object: T): T => ({
+  ...object,
+  metadata: { ...object.metadata, deletionTimestamp: '2026-11-23T09:59:00Z' },
 });
 
 /** With a volume, and made at that time: the EtcdCluster is of nine o'clock. */

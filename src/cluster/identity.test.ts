@@ -5,7 +5,14 @@ import { ANNOTATIONS } from '../api/names.ts';
 import type { PersistentVolumeClaim } from '../runtime/resources.ts';
 import { cluster, identity, spec } from './fixtures.ts';
 import { edits, encodeOptions, type Formation, formationOf } from './formation.ts';
-import { decodeIdentity, drawIdentity, encodeIdentity, fingerprint, recoverIdentity } from './identity.ts';
+import {
+  decodeIdentity,
+  drawIdentity,
+  encodeIdentity,
+  fingerprint,
+  missingClaims,
+  recoverIdentity,
+} from './identity.ts';
 import { renderClaims } from './render/statefulset.ts';
 
 const wanted = formationOf(spec);
@@ -212,6 +219,25 @@ describe('recoverIdentity', () => {
     expect(members[0]?.incarnation).toBe('00000000');
     expect(members[2]?.incarnation).toBe('00000002');
     expect(members[1]?.incarnation).not.toMatch(/^0000000[02]$/);
+  });
+
+  it('takes the incarnation of a lost claim from what the others tell: its volume may still be there', () => {
+    const all = { [ANNOTATIONS.replicas]: '3', [ANNOTATIONS.incarnations]: '00000000,0000beef,00000002' };
+    const { members } = identityOf(changed(claim(0, 'a'), all), claim(2, 'a'));
+    expect(members.map((m) => m.incarnation)).toEqual(['00000000', '0000beef', '00000002']);
+    for (const nonsense of ['', 'x,y,z', '00000000,0000beef']) {
+      const told = identityOf(changed(claim(0, 'a'), { ...all, [ANNOTATIONS.incarnations]: nonsense }), claim(2, 'a'));
+      expect(told.members[1]?.incarnation, nonsense).toMatch(/^[0-9a-f]{8}$/);
+      expect(told.members[1]?.incarnation, nonsense).not.toBe('0000beef');
+    }
+  });
+
+  it('asks by name for the claims of a formed cluster that no label shows', () => {
+    const of3 = { [ANNOTATIONS.replicas]: '3' };
+    expect(missingClaims('orders', [changed(claim(1, 'a'), of3)])).toEqual(['data-orders-0', 'data-orders-2']);
+    expect(missingClaims('orders', [changed(claim(1, 'a'), { ...of3, [ANNOTATIONS.formed]: 'false' })])).toEqual([]);
+    expect(missingClaims('orders', [claim(0, 'a')]), 'does not say how many').toEqual([]);
+    expect(missingClaims('orders', [])).toEqual([]);
   });
 
   it('never mixes the data of two clusters', () => {

@@ -96,7 +96,7 @@ export function decodeIdentity(config: ConfigMap): Identity {
 }
 
 const isMember = (m: Partial<MemberIdentity>): boolean =>
-  typeof m.name === 'string' && /^[0-9a-f]{8}$/.test(m.incarnation ?? '') && typeof m.sealed === 'boolean';
+  typeof m.name === 'string' && INCARNATION.test(m.incarnation ?? '') && typeof m.sealed === 'boolean';
 
 /** What a claim says of the data on its volume. */
 export interface ClaimIdentity {
@@ -106,7 +106,11 @@ export interface ClaimIdentity {
   readonly version: string | undefined;
   /** How many members the cluster has; undefined when the claim does not say. */
   readonly replicas: number | undefined;
+  /** Of all members, in their order; empty when the claim does not say. */
+  readonly incarnations: readonly string[];
 }
+
+const INCARNATION = /^[0-9a-f]{8}$/;
 
 export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | undefined {
   const a = claim.metadata.annotations ?? {};
@@ -120,6 +124,7 @@ export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | und
     formed: a[ANNOTATIONS.formed] === 'true',
     version: a[ANNOTATIONS.version],
     replicas: /^[1-9]$/.test(replicas) ? Number(replicas) : undefined,
+    incarnations: (a[ANNOTATIONS.incarnations] ?? '').split(',').filter((x) => INCARNATION.test(x)),
   };
 }
 
@@ -185,10 +190,12 @@ export function recoverIdentity(
 function adopted(clusterName: string, own: readonly Known[], wanted: Formation): Recovered {
   const recorded = own.map((k) => k.identity.replicas).filter((n) => n !== undefined);
   const replicas = Math.max(...(recorded.length > 0 ? recorded : own.map((k) => k.ordinal + 1)));
+  const all = own.map((k) => k.identity.incarnations).find((list) => list.length === replicas);
   const members = Array.from({ length: replicas }, (_, i) => ({
     name: `${clusterName}-${i}`,
-    // A claim that is gone took its data with it: its member gets a directory that no volume holds, and stays sealed.
-    incarnation: own.find((k) => k.ordinal === i)?.identity.incarnation ?? token(4),
+    // Of a claim that is gone the others tell it: its volume may still be there. If none does, its member gets a directory
+    // that no volume holds. It stays sealed either way.
+    incarnation: own.find((k) => k.ordinal === i)?.identity.incarnation ?? all?.[i] ?? token(4),
     sealed: true,
   }));
   const version = own.map((k) => k.identity.version).find((v) => v !== undefined) ?? wanted.version;
@@ -217,6 +224,14 @@ function storageOf(claims: readonly PersistentVolumeClaim[], wanted: Formation['
     accessMode: (accessMode as Formation['storage']['accessMode'] | undefined) ?? wanted.accessMode,
     ...(storageClassName === undefined ? {} : { storageClassName }),
   };
+}
+
+/** Names of the claims that a formed cluster has by what the others say, and that are not among them. */
+export function missingClaims(clusterName: string, claims: readonly PersistentVolumeClaim[]): string[] {
+  const told = claims.map(claimIdentity).flatMap((marks) => (marks?.formed === true ? [marks.replicas ?? 0] : []));
+  const there = new Set(claims.map((c) => c.metadata.name));
+  const names = Array.from({ length: Math.max(0, ...told) }, (_, ordinal) => claimName(clusterName, ordinal));
+  return names.filter((name) => !there.has(name));
 }
 
 /** Whose claim this is, by its exact name: a copy beside it carries the same labels and annotations. */

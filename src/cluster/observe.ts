@@ -9,7 +9,7 @@ import { configMaps, persistentVolumeClaims, pods as podResource, type Secret } 
 import { judgeAuthority, judgeSecret } from './certificates.ts';
 import { foreignness, isMember, isOf } from './foreign.ts';
 import { type Formation, formationOf } from './formation.ts';
-import { decodeIdentity, type Identity, IdentityError, recoverIdentity } from './identity.ts';
+import { decodeIdentity, type Identity, IdentityError, missingClaims, recoverIdentity } from './identity.ts';
 import { type ChildrenDeps, readChildren, readObsolete } from './observechildren.ts';
 import type { AuthorityState, Observed, SecretState } from './observed.ts';
 import { observeEtcd } from './probe.ts';
@@ -154,7 +154,13 @@ async function readRecord(
   }
   const namespace = cluster.metadata.namespace as string;
   const labelSelector = `${LABELS.cluster}=${cluster.metadata.name}`;
-  const claims = await deps.client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
+  const labelled = await deps.client.list(persistentVolumeClaims, { namespace, labelSelector }, { signal });
+  // One that lost its label is asked for by name, so that its member does not lose its directory.
+  const hidden = missingClaims(cluster.metadata.name, labelled);
+  const found = await inTurn(hidden, (name) =>
+    deps.client.find(persistentVolumeClaims, { namespace, name }, { signal }),
+  );
+  const claims = [...labelled, ...found.filter((c) => c !== undefined)];
   return { ...record, recovered: recoverIdentity(cluster.metadata.name, claims, formationOf(spec)) };
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { broken, cluster, down, expected, members, observed, outcome, type Row, spec, stray } from './fixtures.ts';
 import { objectStep, plan } from './plan.ts';
+import type { Step } from './rules/rule.ts';
 
 /** No read has succeeded for a minute, and nobody answers. */
 const lost = {
@@ -115,6 +116,19 @@ describe('plan', () => {
   it('has something to do with objects alone, and nothing while it is paused', () => {
     expect(objectStep(observed({ secrets: [broken] }))).toMatchObject({ action: 'WriteSecrets' });
     expect(objectStep(observed({ secrets: [broken], spec: paused }))).toBeUndefined();
+  });
+
+  it('goes on past a step that is held, and keeps what its rule found', () => {
+    const gone = observed().children.map((c) =>
+      c.child.resource.kind === 'StatefulSet' ? { ...c, live: undefined } : c,
+    );
+    const o = observed({ secrets: [stray('orders-client-app'), broken], children: gone });
+    const first = plan(o).step;
+    expect(first).toMatchObject({ action: 'WriteSecrets' });
+    const held = (step: Step) => step.message === first?.message;
+    expect(plan(o, held)).toMatchObject({ step: { action: 'PutChildren' }, findings: [{ reason: 'NameConflict' }] });
+    expect(objectStep(o, held)).toMatchObject({ action: 'PutChildren' });
+    expect(plan(o, () => true).step).toBeUndefined();
   });
 
   it('goes on past a foreign client Secret, and tells of it beside what it does and what is down', () => {

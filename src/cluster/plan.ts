@@ -44,23 +44,29 @@ export interface Plan {
   readonly findings: readonly Finding[];
 }
 
+/** Whether a step was tried in this pass and has to wait for somebody: the rules after it have their turn. */
+export type IsHeld = (step: Step) => boolean;
+
+const NOTHING_HELD: IsHeld = () => false;
+
 /** Pure. The first rule with a step wins; what the rules before it found is kept, so that nothing is hidden. */
-export function plan(o: Observed): Plan {
-  const { step, findings } = apply([...OBJECT_RULES, ...MEMBER_RULES], o);
+export function plan(o: Observed, isHeld = NOTHING_HELD): Plan {
+  const { step, findings } = apply([...OBJECT_RULES, ...MEMBER_RULES], o, isHeld);
   const told = [...findings, ...LOOKS.flatMap((rule) => rule(o)?.finding ?? [])];
   if (step === undefined || !o.spec.paused) return { step, findings: worstFirst(told) };
   return { step: undefined, findings: worstFirst([pausedFinding(step), ...told]) };
 }
 
 /** What is to be done with objects alone. */
-export const objectStep = (o: Observed): Step | undefined => (o.spec.paused ? undefined : apply(OBJECT_RULES, o).step);
+export const objectStep = (o: Observed, isHeld = NOTHING_HELD): Step | undefined =>
+  o.spec.paused ? undefined : apply(OBJECT_RULES, o, isHeld).step;
 
-function apply(rules: readonly Rule[], o: Observed): Plan {
+function apply(rules: readonly Rule[], o: Observed, isHeld: IsHeld): Plan {
   const findings: Finding[] = [];
   for (const rule of rules) {
     const { step, finding, stop } = rule(o) ?? {};
     if (finding !== undefined) findings.push(finding);
-    if (step !== undefined) return { step, findings };
+    if (step !== undefined && !isHeld(step)) return { step, findings };
     if (stop === true) break;
   }
   return { step: undefined, findings };

@@ -65,6 +65,30 @@ it('one that is written says nothing of the age of those of another cluster', ()
   expect(reader.dueInMs('shop', ['orders-eu-ca-peer'])).toBe(298_000);
 });
 
+it('those that are asked for again are asked for one after the other, also after a failure, and in each namespace by itself', async () => {
+  const pending: { name: string; answer: PromiseWithResolvers<undefined> }[] = [];
+  const find = (_kind: unknown, { name }: { name: string }) => {
+    const answer = Promise.withResolvers<undefined>();
+    pending.push({ name, answer });
+    return answer.promise;
+  };
+  const reader = new SecretReader({ find });
+  const names = ['orders-ca-peer', 'orders-ca-client', 'users-ca-peer'];
+  for (const name of names) reader.note(secret(name, name.slice(0, -8)));
+  reader.note({ metadata: { namespace: 'other', name: 'far', resourceVersion: '1' } });
+  later(298);
+  const reads = [...names.map((name) => reader.read('shop', name, signal)), reader.read('other', 'far', signal)];
+  const asked = () => pending.map(({ name }) => name);
+  await vi.waitFor(() => expect(asked()).toEqual(['orders-ca-peer', 'far']));
+  pending[0]?.answer.reject(new Error('gone'));
+  await expect(reads[0]).rejects.toThrow('gone');
+  await vi.waitFor(() => expect(asked()).toEqual(['orders-ca-peer', 'far', 'orders-ca-client']));
+  pending[2]?.answer.resolve(undefined);
+  await vi.waitFor(() => expect(asked()).toContain('users-ca-peer'));
+  for (const { answer } of pending) answer.resolve(undefined);
+  await Promise.all(reads.slice(1));
+});
+
 it('an absence is believed for a second', async () => {
   const { asked, read } = readerOf();
   expect(await read('orders-ca-peer')).toBeUndefined();

@@ -17,6 +17,8 @@ export class SecretReader {
   readonly #client: Pick<KubeClient, 'find'>;
   readonly #absent = new Map<string, number>();
   readonly #known = new Map<string, { secret: Secret; at: number }>();
+  /** The last of those that are asked for again, by namespace. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(client: Pick<KubeClient, 'find'>) {
     this.#client = client;
@@ -28,7 +30,8 @@ export class SecretReader {
     const known = this.#known.get(key);
     if (known !== undefined && performance.now() - known.at < MAX_AGE_MS - SAME_PASS_MS) return known.secret;
     if (performance.now() - (this.#absent.get(key) ?? -ABSENT_MS) < ABSENT_MS) return undefined;
-    const secret = await this.#client.find(secrets, { namespace, name }, { signal });
+    const ask = () => this.#client.find(secrets, { namespace, name }, { signal });
+    const secret = await (known === undefined ? ask() : this.#inTurn(namespace, ask));
     if (secret === undefined) {
       this.#known.delete(key);
       this.#absent.set(key, performance.now());
@@ -39,6 +42,21 @@ export class SecretReader {
     const newest = same ? known.secret : secret;
     this.#keep(newest, performance.now());
     return newest;
+  }
+
+  /** Clusters that were made together grow old together: asked for at once, each would open a connection of its own. */
+  async #inTurn<T>(namespace: string, ask: () => Promise<T>): Promise<T> {
+    const mine = (this.#turns.get(namespace) ?? Promise.resolve()).then(ask);
+    const done = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(namespace, done);
+    try {
+      return await mine;
+    } finally {
+      if (this.#turns.get(namespace) === done) this.#turns.delete(namespace);
+    }
   }
 
   /** Milliseconds until the first of these has to be read again; Infinity if none is known. */

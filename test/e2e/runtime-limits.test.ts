@@ -4,7 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { EtcdCluster } from '../../src/api/cluster.ts';
 import { etcdClusters } from '../../src/api/resources.ts';
-import { type NetworkPolicy, networkPolicies, podDisruptionBudgets, pods } from '../../src/runtime/resources.ts';
+import {
+  type NetworkPolicy,
+  networkPolicies,
+  podDisruptionBudgets,
+  pods,
+  statefulSets,
+} from '../../src/runtime/resources.ts';
 import { describeRequest } from '../testbed/proxy/client.ts';
 import { availableNow, cluster, condition, waitAvailable } from './harness/cluster.ts';
 import { ration, refuse } from './harness/policy.ts';
@@ -240,6 +246,14 @@ describe.concurrent('limits', () => {
     await until('the missing right to write is in a condition', {
       ...ready('revoked', namespace),
       holds: (seen) => missingRight(seen) !== undefined,
+    });
+    // What comes later in the plan than the budget is put back all the same.
+    const set = await suite.kube.get(statefulSets, budget);
+    await suite.kube.delete(statefulSets, budget, { propagationPolicy: 'Orphan' });
+    await until('the StatefulSet is back', {
+      within: 10_000,
+      read: () => suite.kube.find(statefulSets, budget),
+      holds: (found) => found !== undefined && found.metadata.uid !== set.metadata.uid,
     });
     await patch(without);
     await suite.proxy.rule({ verb: 'watch', namespace, resource: BUDGETS }, { kind: 'cut' });

@@ -55,6 +55,7 @@ export function renderClaims(cluster: EtcdCluster, identity: Identity): Child<Pe
           // Put on before the record says so; from then on put back like everything else.
           ...(identity.phase === 'Formed' ? { [ANNOTATIONS.formed]: 'true' } : {}),
           [ANNOTATIONS.replicas]: String(identity.members.length),
+          [ANNOTATIONS.incarnations]: identity.members.map((m) => m.incarnation).join(','),
         },
       },
       spec: claimSpec(identity.formation.storage),

@@ -177,6 +177,9 @@ describe('an authority that signs no more', () => {
     expect(authorityRule(o)).toMatchObject({ stop: false, finding: { reason: 'NameConflict' } });
     const step = certificateRule(o)?.step;
     expect(step?.action === 'WriteSecrets' ? step.secrets.map((s) => s.need.side) : []).toEqual(['peer']);
+    expect(authorityRule(o)?.finding?.message).toMatch(/keep it, and put its owner back .*"uid":"u1"/);
+    const another = { ...o, identity: { phase: 'Formed', authorities: { peer: 'a', client: 'b' } } } as Observed;
+    expect(authorityRule(another)?.finding?.message).toMatch(/rename or delete it/);
     const unrecorded = { ...o, identity: { phase: 'Formed' } } as Observed;
     expect(authorityRule(unrecorded)).toMatchObject({ stop: true, finding: { reason: 'NameConflict' } });
   });

@@ -3,6 +3,7 @@
 import { inspect } from '../../tls/inspect.ts';
 import type { AuthorityState, Observed, SecretState } from '../observed.ts';
 import { authoritySecretName, type Side, secretText } from '../render/certificates.ts';
+import { ownedMetadata } from '../render/children.ts';
 import { isService, isSet, wantsWrite } from './children.ts';
 import { foreignRuling } from './foreign.ts';
 import type { Ruling } from './rule.ts';
@@ -25,9 +26,9 @@ function trusted(o: Observed, side: Side): string | undefined {
 
 export function authorityRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined) return undefined;
-  for (const { side, foreign } of o.authorities) {
-    if (foreign === undefined) continue;
-    const ruling = foreignRuling(o, 'Secret', authoritySecretName(o.cluster, side), foreign);
+  for (const a of o.authorities) {
+    if (a.foreign === undefined) continue;
+    const ruling = foreignRuling(o, 'Secret', authoritySecretName(o.cluster, a.side), a.foreign, disownedRemedy(o, a));
     // What is not recorded yet is never taken from somebody else.
     return o.identity.authorities === undefined ? { ...ruling, stop: true } : ruling;
   }
@@ -41,6 +42,14 @@ export function authorityRule(o: Observed): Ruling | undefined {
   const children = o.children.filter((c) => !isSet(c) && !(forming && isService(c)) && wantsWrite(o, c));
   const message = `issuing the certificate authorities for ${sides.join(' and ')}`;
   return { step: { action: 'IssueAuthorities', sides, children, reason: 'AuthoritiesIssued', message } };
+}
+
+/** Of an authority that the members trust and that has lost its owner, as after a restore: it must not be deleted. */
+function disownedRemedy({ cluster, identity }: Observed, a: AuthorityState): string | undefined {
+  if (a.fingerprint === undefined || a.fingerprint !== identity?.authorities?.[a.side]) return undefined;
+  const { name, namespace, ownerReferences } = ownedMetadata(cluster, authoritySecretName(cluster, a.side));
+  const patch = JSON.stringify({ metadata: { ownerReferences } });
+  return `it holds the authority that the members trust: keep it, and put its owner back with \`kubectl patch secret -n ${namespace} ${name} --type merge -p '${patch}'\``;
 }
 
 const GO_ON = 'members and clients go on with the certificates they have, but none can be issued';

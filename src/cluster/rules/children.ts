@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on the objects of a cluster: make what is missing, put back what was edited, never touch what is not ours.
-import { ANNOTATIONS, childNames } from '../../api/names.ts';
+import { ANNOTATIONS, childNames, LABELS } from '../../api/names.ts';
 import { memoized } from '../../runtime/memo.ts';
 import type { PersistentVolumeClaim, StatefulSet } from '../../runtime/resources.ts';
 import { drift } from '../drift.ts';
@@ -17,7 +17,8 @@ const SELDOM_MS = 30_000;
 const isClaim = (c: ChildState): boolean => c.child.resource.kind === 'PersistentVolumeClaim';
 export const isSet = (c: ChildState): boolean => c.child.resource.kind === 'StatefulSet';
 export const isService = (c: ChildState): boolean => c.child.resource.kind === 'Service';
-const label = (c: ChildState): string => `${c.child.resource.kind} ${c.child.desired.metadata.name}`;
+const nameOf = ({ child }: ChildState) => [child.resource.kind, child.desired.metadata.name] as const;
+const label = (c: ChildState): string => nameOf(c).join(' ');
 
 /** False for a claim that is not there, for the empty one that the StatefulSet controller makes in its place, and for another cluster's. */
 const isMarked = (o: Observed, { live }: ChildState): boolean =>
@@ -70,11 +71,18 @@ export function childrenRule(o: Observed): Ruling | undefined {
   const due = children.filter((c) => wantsWrite(o, c));
   if (due.length > 0) return { step: putStep(o, due) };
   // In place of a formed cluster's claim it is told with how the data comes back.
-  const { child, foreign } =
-    children.find((c) => c.foreign !== undefined && !(isClaim(c) && o.identity?.phase === 'Formed')) ?? {};
-  const told = foreign && child && foreignRuling(o, child.resource.kind, child.desired.metadata.name, foreign);
+  const strange = children.find((c) => c.foreign !== undefined && !(isClaim(c) && o.identity?.phase === 'Formed'));
+  const told = strange?.foreign && foreignRuling(o, ...nameOf(strange), strange.foreign, foreignDataRemedy(o, strange));
   if (told?.stop === true) return told;
   return lostClaim(o, children) ?? told;
+}
+
+/** Of a claim of a formed cluster that was not found when this one was formed: it must not be deleted for its name. */
+function foreignDataRemedy({ cluster }: Observed, { live }: ChildState): string | undefined {
+  const marks = live === undefined ? undefined : claimIdentity(live);
+  if (marks?.formed !== true) return undefined;
+  const label = `${LABELS.cluster}=${cluster.metadata.name}`;
+  return `it holds the data of a formed cluster (genesis ${marks.genesis}): keep it and give this cluster another name; or, to have that data back, delete this EtcdCluster, label the claim ${label}, and create the EtcdCluster again`;
 }
 
 /** No pod is made that would mount what is somebody else's. */

@@ -10,6 +10,7 @@ import {
   cluster,
   expected,
   identity,
+  leaving,
   observed,
   outcome,
   type Row,
@@ -37,11 +38,6 @@ const bare = (c: ChildState, name: string): ChildState =>
 const leftBehind = (claim: PersistentVolumeClaim) => ({
   claims: [claim],
   children: unmarked(unsealed).map((c) => (c.live?.metadata.name === claim.metadata.name ? { ...c, live: claim } : c)),
-});
-
-const leaving = <T extends KubeObject>(claim: T): T => ({
-  ...claim,
-  metadata: { ...claim.metadata, deletionTimestamp: '2026-11-23T09:59:00Z' },
 });
 
 const cloned = { metadata: { ...claimOf('feed', false).metadata, name: 'data-orders-0-clone' } };
@@ -200,6 +196,16 @@ const rows: Row[] = [
 describe('a claim', () => {
   it.each(rows)('$sentence', (row) => {
     expect(outcome(row)).toMatchObject(expected(row));
+  });
+});
+
+it('a claim of a formed cluster that was not found is to be kept', () => {
+  const live = claimOf('feed', true, 1);
+  const stray = unmarked(unsealed).map((c) => (isSecond(c) ? { ...c, live, foreign: 'stranger' as const } : c));
+  const [finding] = plan(observed({ identity: unsealed, children: stray })).findings;
+  expect(finding).toMatchObject({
+    reason: 'NameConflict',
+    message: expect.stringMatching(/formed cluster \(genesis feed\): keep it/),
   });
 });
 

@@ -10,6 +10,7 @@ import {
   expected,
   forming,
   identity,
+  leaving,
   members,
   observed,
   outcome,
@@ -137,14 +138,26 @@ const rows: Row[] = [
     reason: 'Bootstrapping',
   },
   {
-    sentence: 'but not once a claim is marked as holding a formed cluster',
+    sentence: 'but not once a claim is marked: whoever marked it had seen all members, and the record follows',
     seen: observed({
       identity: allSealed,
       members: members(exited(EMPTY)),
       claims: [claimOf(identity.genesis, true)],
     }),
-    finding: 'Sealing',
-    kind: 'progress',
+    action: 'Form',
+    reason: 'Formed',
+  },
+  {
+    sentence: 'a claim that is being deleted goes with its pod: nothing may be acknowledged on it',
+    seen: observed({ identity: allSealed, members: members(), claims: [leaving(claimOf(identity.genesis, false))] }),
+    action: 'RecordIdentity',
+    reason: 'Bootstrapping',
+  },
+  {
+    sentence: 'but one of an earlier attempt that is being deleted does not matter',
+    seen: observed({ identity: allSealed, members: members(), claims: [leaving(claimOf('feed', false))] }),
+    action: 'Form',
+    reason: 'Formed',
   },
   {
     sentence: 'a claim of another formed cluster keeps no attempt from being formed anew',

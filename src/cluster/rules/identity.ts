@@ -63,6 +63,11 @@ export function reformRule(o: Observed): Ruling | undefined {
 
 function cause(o: Observed, record: Identity): string | undefined {
   if (edits(o.spec, record.formation).length > 0) return 'the spec changed';
+  // What was deleted goes with its pod: nothing may be acknowledged on it.
+  const going = o.claims.filter(
+    (c) => c.metadata.deletionTimestamp !== undefined && claimIdentity(c)?.genesis === record.genesis,
+  );
+  if (going.length > 0) return `${going.map((c) => `the claim ${c.metadata.name}`).join(', ')} was deleted`;
   const emptied = o.members.filter((m) => isEmptied(m, record.genesis)).map((m) => m.name);
   return emptied.length === 0 ? undefined : `the data of ${emptied.join(', ')} was lost`;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules from the first start of the members to the proof that none of them can ever start empty again.
 import { ANNOTATIONS } from '../../api/names.ts';
-import type { Pod } from '../../runtime/resources.ts';
+import type { PersistentVolumeClaim, Pod } from '../../runtime/resources.ts';
 import { isLeftOver } from '../foreign.ts';
 import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
 import type { MemberView, Observed } from '../observed.ts';
@@ -99,6 +99,8 @@ function sealOf(o: Observed, record: Identity, names: readonly string[]): Seal |
 
 function sealed(o: Observed): Ruling {
   if (o.identity === undefined || o.files === undefined) return {};
+  // Whoever marked it had seen all of this; since then a member may have been lost for good.
+  if (o.claims.some((c) => isFormed(c, o.identity?.genesis))) return { step: formStep(o, o.identity) };
   const unproven = o.members.filter((m) => m.provenFile !== o.files?.proofs[m.name]);
   if (unproven.length > 0) return nudgeAgain(o, unproven);
   const problem = membershipProblem(o);
@@ -106,6 +108,15 @@ function sealed(o: Observed): Ruling {
     const ms = sinceToldMs(o, o.pods);
     return { finding: diagnose(o) ?? lasting({ ms, reason: 'Bootstrapping', message: problem, remedy: LOOK }) };
   }
+  return { step: formStep(o, o.identity) };
+}
+
+const isFormed = (claim: PersistentVolumeClaim, genesis: string | undefined): boolean => {
+  const marks = claimIdentity(claim);
+  return marks?.formed === true && marks.genesis === genesis;
+};
+
+function formStep(o: Observed, record: Identity): Step {
   const unmarked = o.children.filter(
     (c) =>
       c.child.resource.kind === 'PersistentVolumeClaim' &&
@@ -113,10 +124,11 @@ function sealed(o: Observed): Ruling {
       claimIdentity(c.live)?.formed !== true,
   );
   const claims = unmarked.map((c) => ({ ...c, child: { ...c.child, desired: formedClaim(c.child.desired) } }));
-  const identity = { ...o.identity, phase: 'Formed' as const };
-  const message = `recording cluster ${o.quorum.clusterId} as formed: ${o.members.length} members, all sealed`;
+  const identity = { ...record, phase: 'Formed' as const };
+  const cluster = `cluster ${o.quorum.clusterId ?? o.cluster.metadata.name}`;
+  const message = `recording ${cluster} as formed: ${record.members.length} members, all sealed`;
   const replaces = o.config?.metadata.resourceVersion;
-  return { step: { action: 'Form', claims, identity, replaces, reason: 'Formed', message, event: true } };
+  return { action: 'Form', claims, identity, replaces, reason: 'Formed', message, event: true };
 }
 
 const formedClaim = <T extends { metadata: { annotations?: Record<string, string> } }>(claim: T): T => ({
