@@ -43,7 +43,8 @@ export interface BackupPlan {
 const MAX_ATTEMPTS = 3;
 /** Before the second one and before the third. */
 const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
-const CREDENTIALS_MS = 15_000;
+/** Somebody has to act on a Secret. */
+const SECRETS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;
 const PODLESS_MS = 60_000;
 
@@ -171,10 +172,23 @@ function start(o: ObservedBackup, attempt: number): BackupPlan {
   }
   if (o.secrets === undefined) return { step: { action: 'ReadPolicy' } };
   if (o.secrets.credentials !== undefined)
-    return blocked(o.secrets.credentials.reason, o.secrets.credentials.message, CREDENTIALS_MS);
-  if (!o.secrets.tls)
-    return progress('CertificatesPending', 'waits for the client certificate of backups', CERTIFICATES_MS);
+    return blocked(o.secrets.credentials.reason, o.secrets.credentials.message, SECRETS_MS);
+  if (!o.secrets.tls) return uncertified(o);
   return { ...progress('Running', `attempt ${attempt} starts`), step: { action: 'CreateJob', attempt, policy } };
+}
+
+/** The operator issues it by itself, unless it was told not to, or has nothing to sign it with. */
+function uncertified({ cluster, spec }: ObservedBackup): BackupPlan {
+  const reason = 'CertificatesPending';
+  const message = 'waits for the client certificate of backups';
+  if (spec?.paused === true) {
+    const why = 'spec.paused of the cluster is true: set it to false, and this backup goes on';
+    return blocked(reason, `${message}: ${why}`, SECRETS_MS);
+  }
+  const tls = cluster?.status?.conditions?.find((c) => c.type === 'TLSReady' && c.status === 'False');
+  // Other reasons of this condition are certificates that are about to be issued, this one among them.
+  if (tls?.reason.startsWith('Authority')) return blocked(reason, `${message}: ${tls.message}`, SECRETS_MS);
+  return progress(reason, message, CERTIFICATES_MS);
 }
 
 /** By creation, then by name: all of them agree on who is next without talking to each other. */
