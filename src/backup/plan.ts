@@ -8,7 +8,7 @@ import { attemptOf, BACKUP_ANNOTATIONS, MAX_JOBS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
 import { templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
-import { obstacle } from './waiting.ts';
+import { isObstacle, obstacle } from './waiting.ts';
 
 /**
  * `progress`: at work, or waiting for what comes by itself. `blocked`: somebody has to act, and it goes on by itself
@@ -76,6 +76,8 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   // The cache may show the end of a Job before the last word of its pod.
   if (!o.podsAreLive && state.podsMatter)
     return { ...progress('Running', 'the Job has ended'), step: { action: 'ReadPods' } };
+  if (last !== undefined && state.reason === 'DeadlineExceeded' && attempted < MAX_JOBS && neverBegan(o, attempted))
+    return replacement(last, 'before its deadline');
   return again(o, attempted, state);
 }
 
@@ -90,9 +92,22 @@ function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
   const waiting = blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
   if (!outdated || attemptOf(job.metadata.name) >= MAX_JOBS) return waiting;
   if (o.secrets === undefined) return { ...waiting, step: { action: 'ReadPolicy' } };
-  const message = `the Job ${job.metadata.name} never began (${found.reason}), and the spec of the cluster has changed since: another one takes its place`;
+  return replacement(job, `(${found.reason}), and the spec of the cluster has changed since`);
+}
+
+function replacement(job: Job, why: string): BackupPlan {
+  const message = `the Job ${job.metadata.name} never began ${why}: another one takes its place`;
   const verdict = { kind: 'progress', reason: 'Retrying', message, replacesJob: true } as const;
   return { verdict, step: { action: 'ReplaceJob', job } };
+}
+
+/**
+ * Its deadline takes the pod away, and the Job does not say whether that had started: what status said last tells. Once
+ * the Job is announced as replaced, that is something else, but `Running` only if it began after all.
+ */
+function neverBegan({ backup: { status } }: ObservedBackup, attempt: number): boolean {
+  const said = status?.conditions?.[0]?.reason ?? '';
+  return isObstacle(said) || (said !== 'Running' && status?.replaced?.includes(attempt) === true);
 }
 
 /** A Job cannot be edited: what it lacks may be in the spec by now, and only another Job would have it. */
