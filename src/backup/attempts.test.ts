@@ -240,6 +240,26 @@ const rows: readonly Row[] = [
     { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
   ],
   [
+    'ends instead of a repetition when its cluster is gone, and another one has the name',
+    {
+      backup: backup({ status: { attempts: 1, clusterUID: 'another', conditions: [] } }),
+      jobs: [job(1, { end: 'Failed' })],
+      podsAreLive: true,
+      clusterIsLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'ClusterGone' } },
+  ],
+  [
+    'follows its Job to the end, though its cluster is gone',
+    {
+      backup: backup({ status: { attempts: 1, clusterUID: 'another', conditions: [] } }),
+      jobs: [job(1)],
+      pods: [pod({ phase: 'Running' })],
+      clusterIsLive: true,
+    },
+    { verdict: { kind: 'progress', reason: 'Running' } },
+  ],
+  [
     'holds a repetition until the cluster is Available again',
     { jobs: [job(1, { end: 'Failed' })], podsAreLive: true, cluster: cluster({ available: 'False' }) },
     { verdict: { reason: 'ClusterUnavailable' } },

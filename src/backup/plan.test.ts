@@ -15,6 +15,7 @@ const unschedulable = pod({
   conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
 });
 
+const begun = backup({ status: { clusterUID: cluster().metadata.uid, conditions: [] } });
 const uncertified = { credentials: undefined, tls: false };
 const withoutTls = (reason: string, message: string): EtcdCluster => {
   const subject = cluster();
@@ -44,6 +45,27 @@ const rows: readonly Row[] = [
     { cluster: { ...cluster(), metadata: { ...cluster().metadata, deletionTimestamp: 'x' } } },
     { verdict: { kind: 'blocked', reason: 'ClusterNotFound' } },
   ],
+  [
+    'looks live whether the cluster that it was begun for is gone',
+    { backup: backup({ status: { clusterUID: 'another', conditions: [] } }) },
+    { step: { action: 'ReadPolicy' } },
+  ],
+  [
+    'that was begun for an earlier cluster of that name ends',
+    { backup: backup({ status: { clusterUID: 'another', conditions: [] } }), clusterIsLive: true },
+    { verdict: { kind: 'failed', reason: 'ClusterGone' } },
+  ],
+  [
+    'that was begun for a cluster that is gone ends',
+    { backup: begun, cluster: undefined, spec: undefined, secrets: undefined, clusterIsLive: true },
+    { verdict: { kind: 'failed', reason: 'ClusterGone' } },
+  ],
+  [
+    'waits while the cluster that it was begun for goes',
+    { backup: begun, cluster: { ...cluster(), metadata: { ...cluster().metadata, deletionTimestamp: 'x' } } },
+    { verdict: { kind: 'blocked', reason: 'ClusterNotFound' } },
+  ],
+  ['goes on with the cluster that it was begun for', { backup: begun }, { step: { action: 'CreateJob' } }],
   [
     'waits for a spec that can be meant',
     { spec: undefined },

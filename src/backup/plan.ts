@@ -155,6 +155,12 @@ function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
 
 function start(o: ObservedBackup, attempt: number): BackupPlan {
   const { clusterName } = o.backup.spec;
+  const begunFor = o.backup.status?.clusterUID;
+  // A snapshot of another cluster of that name is not what was asked for.
+  if (begunFor !== undefined && begunFor !== o.cluster?.metadata.uid) {
+    if (!o.clusterIsLive) return { step: { action: 'ReadPolicy' } };
+    return failed('ClusterGone', `the EtcdCluster ${clusterName} that this backup was begun for is gone`);
+  }
   if (o.settings === undefined) {
     return blocked(
       'OperatorImageUnknown',
