@@ -52,7 +52,7 @@ export const backupStatus = z.object({
     .max(99)
     .optional()
     .describe(
-      'Numbers of those that were to be replaced before they began, because the spec of the cluster had changed.',
+      'Numbers of those that were to be replaced before they began, because the spec of the cluster had changed or their deadline came.',
     ),
 });
 export type EtcdBackupStatus = Omit<z.output<typeof backupStatus>, 'conditions'> & { conditions: Condition[] };

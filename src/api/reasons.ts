@@ -37,9 +37,9 @@ const PROGRESS = {
     'Wait.',
   ),
   CertificatesPending: r(
-    'Available, Ready and Reconciling (EtcdBackup)',
+    'Available (EtcdCluster), Ready, Reconciling, Stalled (EtcdBackup)',
     'A client certificate is not there yet; a cluster waits for it only the first time.',
-    'Wait.',
+    'Wait. Stalled: set spec.paused to false, or bring back the authority that the message names.',
   ),
   Pending: r('TLSReady', 'Certificates are not issued yet.', 'Wait.'),
 };

@@ -10,6 +10,10 @@ const failure = (reason: FailureReason) => encodeResult({ ok: false, reason, mes
 
 const allBut = (attempt: number) => Array.from({ length: 99 }, (_, i) => i + 1).filter((n) => n !== attempt);
 
+const atDeadline = (attempt: number) => job(attempt, { end: 'Failed', reason: 'DeadlineExceeded' });
+const saying = (reason: string, replaced?: number[]) =>
+  backup({ status: { attempts: 1, replaced, conditions: [{ type: 'Ready', status: 'False', reason, message: 'm' }] } });
+
 const rows: readonly Row[] = [
   [
     'is done when the pod says so, even before its Job does',
@@ -202,6 +206,58 @@ const rows: readonly Row[] = [
     'fails for good well past its deadline, whatever Kubernetes says',
     { jobs: [job(1, { created: '2026-11-22T18:50:00Z' })], pods: [pod({ phase: 'Running' })], podsAreLive: true },
     { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  ...['PodsRefused', 'Unschedulable', 'ImageUnavailable', 'PodNotStarting'].map(
+    (reason): Row => [
+      `replaces a Job at the deadline that never began (${reason})`,
+      { backup: saying(reason), jobs: [atDeadline(1)], podsAreLive: true },
+      { verdict: { kind: 'progress', reason: 'Retrying', replacesJob: true }, step: { action: 'ReplaceJob' } },
+    ],
+  ),
+  [
+    'replaces such a Job also when that was announced, and its deletion refused',
+    { backup: saying('JobRefused', [1]), jobs: [atDeadline(1)], podsAreLive: true },
+    { verdict: { reason: 'Retrying', replacesJob: true }, step: { action: 'ReplaceJob' } },
+  ],
+  [
+    'looks for the pod live before it replaces such a Job',
+    { backup: saying('Unschedulable'), jobs: [atDeadline(1)] },
+    { step: { action: 'ReadPods' } },
+  ],
+  [
+    'fails for good at the deadline of a Job that was to be replaced and began before it was deleted',
+    { backup: saying('Running', [1]), jobs: [atDeadline(1)], podsAreLive: true },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'fails for good at the deadline of a Job whose predecessor was replaced',
+    { backup: saying('Running', [1]), jobs: [atDeadline(2)], podsAreLive: true },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'fails for good at the deadline when there is no number left for another Job',
+    { backup: saying('Unschedulable'), jobs: [atDeadline(99)], podsAreLive: true },
+    { verdict: { kind: 'failed', reason: 'DeadlineExceeded' } },
+  ],
+  [
+    'ends instead of a repetition when its cluster is gone, and another one has the name',
+    {
+      backup: backup({ status: { attempts: 1, clusterUID: 'another', conditions: [] } }),
+      jobs: [job(1, { end: 'Failed' })],
+      podsAreLive: true,
+      clusterIsLive: true,
+    },
+    { verdict: { kind: 'failed', reason: 'ClusterGone' } },
+  ],
+  [
+    'follows its Job to the end, though its cluster is gone',
+    {
+      backup: backup({ status: { attempts: 1, clusterUID: 'another', conditions: [] } }),
+      jobs: [job(1)],
+      pods: [pod({ phase: 'Running' })],
+      clusterIsLive: true,
+    },
+    { verdict: { kind: 'progress', reason: 'Running' } },
   ],
   [
     'holds a repetition until the cluster is Available again',

@@ -40,6 +40,7 @@ export const REMEDIES = {
   Interrupted: 'look at what stops the pods of the Job; then create a new EtcdBackup',
   OutOfMemory: 'report this with the log of the Job; then create a new EtcdBackup',
   DeadlineExceeded: 'look at the log of the Job and at the speed of the store; then create a new EtcdBackup',
+  ClusterGone: 'make sure that the EtcdCluster of this name is the one to back up; then create a new EtcdBackup',
   JobLost: 'look at the events of the Job; then create a new EtcdBackup',
   Unexpected: 'look at the log of the Job and report it; then create a new EtcdBackup',
 } as const;

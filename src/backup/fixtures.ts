@@ -163,6 +163,7 @@ export function observed(o: Partial<ObservedBackup> = {}): ObservedBackup {
     now: NOW,
     backup: backup(),
     cluster: c,
+    clusterIsLive: false,
     spec: spec?.ok === true ? spec.spec : undefined,
     jobs: [],
     pods: [],

@@ -93,6 +93,11 @@ it.each<[string, EtcdBackup, string[]]>([
     backup({ name: 'other', metadata: { uid: 'other' }, status: { completionTime: 'x', conditions: [] } }),
     [],
   ],
+  [
+    'one that was begun for an earlier cluster of the name is not',
+    backup({ name: 'other', metadata: { uid: 'other' }, status: { clusterUID: 'another', conditions: [] } }),
+    [],
+  ],
   ['one that is about to go is not', backup({ name: 'other', metadata: { uid: 'other', deletionTimestamp: 'x' } }), []],
   ['it does not see itself', itself, []],
 ])('beside a backup, %s', async (_, there, siblings) => {
@@ -135,12 +140,13 @@ it.each<[string, Record<string, Secret | undefined>, object]>([
     find: ({ kind }: { kind: string }, { name }: { name: string }) =>
       Promise.resolve(kind === 'Secret' ? there[name] : cluster({ backup: policy })),
   };
-  const { secrets } = await readPolicy(
+  const { secrets, clusterIsLive } = await readPolicy(
     { client } as unknown as ObserveDeps,
     observed({ secrets: undefined }),
     new AbortController().signal,
   );
   expect(secrets).toMatchObject(found);
+  expect(clusterIsLive).toBe(true);
 });
 
 it.each<[string, Pod[], object[], { pods: number; refused: string | undefined }]>([

@@ -17,7 +17,7 @@ import {
 } from '../runtime/resources.ts';
 import type { Store } from '../runtime/store.ts';
 import { isOver } from './jobstate.ts';
-import { attemptOf, jobName } from './marks.ts';
+import { attemptOf, isOf, jobName } from './marks.ts';
 import type { ObservedBackup, SecretFindings, Sibling } from './observed.ts';
 import { isFinished } from './plan.ts';
 import type { JobSettings } from './render/job.ts';
@@ -51,12 +51,13 @@ export async function observe(deps: ObserveDeps, backup: EtcdBackup, signal: Abo
     now,
     backup,
     cluster,
+    clusterIsLive: false,
     spec: spec?.ok === true ? spec.spec : undefined,
     jobs,
     pods: last === undefined ? [] : stores.pods.list(namespace).filter((p) => ownedBy(p, last.metadata.uid as string)),
     podsAreLive: false,
     refused: undefined,
-    siblings: siblings(stores, backup, now),
+    siblings: cluster === undefined ? [] : siblings(stores, backup, cluster, now),
     settings: deps.settings,
     secrets: undefined,
   };
@@ -75,7 +76,7 @@ async function jobsOf(deps: ObserveDeps, backup: EtcdBackup, signal: AbortSignal
   return cached.toSorted((a, b) => attemptOf(a.metadata.name) - attemptOf(b.metadata.name));
 }
 
-function siblings(stores: BackupStores, backup: EtcdBackup, now: Date): Sibling[] {
+function siblings(stores: BackupStores, backup: EtcdBackup, cluster: EtcdCluster, now: Date): Sibling[] {
   const { namespace, uid } = backup.metadata;
   const pods = stores.pods.list(namespace);
   const running = new Set(
@@ -86,7 +87,7 @@ function siblings(stores: BackupStores, backup: EtcdBackup, now: Date): Sibling[
   );
   return stores.backups
     .list(namespace)
-    .filter((b) => b.spec.clusterName === backup.spec.clusterName && b.metadata.uid !== uid)
+    .filter((b) => isOf(cluster, b) && b.metadata.uid !== uid)
     .filter((b) => b.metadata.deletionTimestamp === undefined && !isFinished(b.status))
     .map((b) => ({
       name: b.metadata.name,
@@ -125,7 +126,7 @@ export async function readPolicy(
   const namespace = seen.backup.metadata.namespace as string;
   const cluster = await deps.client.find(etcdClusters, { namespace, name: seen.backup.spec.clusterName }, { signal });
   const effective = cluster === undefined ? undefined : effectiveSpec(cluster);
-  const o = { ...seen, cluster, spec: effective?.ok === true ? effective.spec : undefined };
+  const o = { ...seen, cluster, clusterIsLive: true, spec: effective?.ok === true ? effective.spec : undefined };
   const s3 = o.spec?.backup?.store.s3;
   if (s3 === undefined) return o;
   const find = (name: string): Promise<Secret | undefined> =>

@@ -26,6 +26,8 @@ export interface ObservedBackup {
   readonly now: Date;
   readonly backup: EtcdBackup;
   readonly cluster: EtcdCluster | undefined;
+  /** `cluster` was read live: if it is not there, it is gone. */
+  readonly clusterIsLive: boolean;
   /** Absent if there is no cluster or its spec cannot be meant. */
   readonly spec: EffectiveCluster | undefined;
   /** Owned by this backup, by attempt. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of what is decided about an EtcdBackup.
 import { describe, expect, it } from 'vitest';
+import type { EtcdCluster } from '../api/cluster.ts';
 import { backup, cluster, decided, expected, job, NOW, observed, pod, type Row, success } from './fixtures.ts';
 import { backupStatus } from './status.ts';
 
@@ -13,6 +14,15 @@ const sibling = (name: string, created: string, running = false) => ({ name, cre
 const unschedulable = pod({
   conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room', lastTransitionTime: OLD }],
 });
+
+const begun = backup({ status: { clusterUID: cluster().metadata.uid, conditions: [] } });
+const uncertified = { credentials: undefined, tls: false };
+const withoutTls = (reason: string, message: string): EtcdCluster => {
+  const subject = cluster();
+  const tls = { type: 'TLSReady', status: 'False', reason, message };
+  const conditions = [...(subject.status?.conditions ?? []), tls];
+  return { ...subject, status: { ...subject.status, conditions } as NonNullable<EtcdCluster['status']> };
+};
 
 const rows: readonly Row[] = [
   [
@@ -35,6 +45,27 @@ const rows: readonly Row[] = [
     { cluster: { ...cluster(), metadata: { ...cluster().metadata, deletionTimestamp: 'x' } } },
     { verdict: { kind: 'blocked', reason: 'ClusterNotFound' } },
   ],
+  [
+    'looks live whether the cluster that it was begun for is gone',
+    { backup: backup({ status: { clusterUID: 'another', conditions: [] } }) },
+    { step: { action: 'ReadPolicy' } },
+  ],
+  [
+    'that was begun for an earlier cluster of that name ends',
+    { backup: backup({ status: { clusterUID: 'another', conditions: [] } }), clusterIsLive: true },
+    { verdict: { kind: 'failed', reason: 'ClusterGone' } },
+  ],
+  [
+    'that was begun for a cluster that is gone ends',
+    { backup: begun, cluster: undefined, spec: undefined, secrets: undefined, clusterIsLive: true },
+    { verdict: { kind: 'failed', reason: 'ClusterGone' } },
+  ],
+  [
+    'waits while the cluster that it was begun for goes',
+    { backup: begun, cluster: { ...cluster(), metadata: { ...cluster().metadata, deletionTimestamp: 'x' } } },
+    { verdict: { kind: 'blocked', reason: 'ClusterNotFound' } },
+  ],
+  ['goes on with the cluster that it was begun for', { backup: begun }, { step: { action: 'CreateJob' } }],
   [
     'waits for a spec that can be meant',
     { spec: undefined },
@@ -83,8 +114,42 @@ const rows: readonly Row[] = [
   ],
   [
     'waits for its certificate',
-    { secrets: { credentials: undefined, tls: false } },
+    { secrets: uncertified },
     { verdict: { kind: 'progress', reason: 'CertificatesPending', lookAgainMs: 2_000 } },
+  ],
+  [
+    'waits for its certificate while those of the cluster are about to be issued',
+    { cluster: withoutTls('CertificateInvalid', 'orders-tls-backup: missing'), secrets: uncertified },
+    { verdict: { kind: 'progress', reason: 'CertificatesPending', lookAgainMs: 2_000 } },
+  ],
+  [
+    'tells that a paused cluster issues no certificate',
+    { cluster: { ...cluster(), spec: { ...cluster().spec, paused: true } }, secrets: uncertified },
+    {
+      verdict: {
+        kind: 'blocked',
+        reason: 'CertificatesPending',
+        message: expect.stringMatching(/spec\.paused.*set it to false/) as string,
+        lookAgainMs: 15_000,
+      },
+    },
+  ],
+  [
+    'goes on in a paused cluster that has issued it',
+    { cluster: { ...cluster(), spec: { ...cluster().spec, paused: true } } },
+    { step: { action: 'CreateJob' } },
+  ],
+  [
+    'tells what keeps the certificate from being issued',
+    { cluster: withoutTls('AuthorityLost', 'the Secret orders-ca-client is gone'), secrets: uncertified },
+    {
+      verdict: {
+        kind: 'blocked',
+        reason: 'CertificatesPending',
+        message: expect.stringContaining('orders-ca-client is gone') as string,
+        lookAgainMs: 15_000,
+      },
+    },
   ],
   [
     'follows a Job without a pod',

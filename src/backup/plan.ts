@@ -8,7 +8,7 @@ import { attemptOf, BACKUP_ANNOTATIONS, MAX_JOBS } from './marks.ts';
 import type { ObservedBackup } from './observed.ts';
 import { templateHash } from './render/job.ts';
 import type { JobSuccess } from './result.ts';
-import { obstacle } from './waiting.ts';
+import { isObstacle, obstacle } from './waiting.ts';
 
 /**
  * `progress`: at work, or waiting for what comes by itself. `blocked`: somebody has to act, and it goes on by itself
@@ -43,7 +43,8 @@ export interface BackupPlan {
 const MAX_ATTEMPTS = 3;
 /** Before the second one and before the third. */
 const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
-const CREDENTIALS_MS = 15_000;
+/** Somebody has to act on a Secret. */
+const SECRETS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;
 const PODLESS_MS = 60_000;
 
@@ -75,6 +76,8 @@ export function planBackup(o: ObservedBackup): BackupPlan {
   // The cache may show the end of a Job before the last word of its pod.
   if (!o.podsAreLive && state.podsMatter)
     return { ...progress('Running', 'the Job has ended'), step: { action: 'ReadPods' } };
+  if (last !== undefined && state.reason === 'DeadlineExceeded' && attempted < MAX_JOBS && neverBegan(o, attempted))
+    return replacement(last, 'before its deadline');
   return again(o, attempted, state);
 }
 
@@ -89,9 +92,22 @@ function working(o: ObservedBackup, job: Job, leftMs: number): BackupPlan {
   const waiting = blocked(found.reason, found.message, Math.min(leftMs, o.pods.length === 0 ? PODLESS_MS : leftMs));
   if (!outdated || attemptOf(job.metadata.name) >= MAX_JOBS) return waiting;
   if (o.secrets === undefined) return { ...waiting, step: { action: 'ReadPolicy' } };
-  const message = `the Job ${job.metadata.name} never began (${found.reason}), and the spec of the cluster has changed since: another one takes its place`;
+  return replacement(job, `(${found.reason}), and the spec of the cluster has changed since`);
+}
+
+function replacement(job: Job, why: string): BackupPlan {
+  const message = `the Job ${job.metadata.name} never began ${why}: another one takes its place`;
   const verdict = { kind: 'progress', reason: 'Retrying', message, replacesJob: true } as const;
   return { verdict, step: { action: 'ReplaceJob', job } };
+}
+
+/**
+ * Its deadline takes the pod away, and the Job does not say whether that had started: what status said last tells. Once
+ * the Job is announced as replaced, that is something else, but `Running` only if it began after all.
+ */
+function neverBegan({ backup: { status } }: ObservedBackup, attempt: number): boolean {
+  const said = status?.conditions?.[0]?.reason ?? '';
+  return isObstacle(said) || (said !== 'Running' && status?.replaced?.includes(attempt) === true);
 }
 
 /** A Job cannot be edited: what it lacks may be in the spec by now, and only another Job would have it. */
@@ -139,6 +155,12 @@ function again(o: ObservedBackup, attempted: number, lost: Lost): BackupPlan {
 
 function start(o: ObservedBackup, attempt: number): BackupPlan {
   const { clusterName } = o.backup.spec;
+  const begunFor = o.backup.status?.clusterUID;
+  // A snapshot of another cluster of that name is not what was asked for.
+  if (begunFor !== undefined && begunFor !== o.cluster?.metadata.uid) {
+    if (!o.clusterIsLive) return { step: { action: 'ReadPolicy' } };
+    return failed('ClusterGone', `the EtcdCluster ${clusterName} that this backup was begun for is gone`);
+  }
   if (o.settings === undefined) {
     return blocked(
       'OperatorImageUnknown',
@@ -171,10 +193,23 @@ function start(o: ObservedBackup, attempt: number): BackupPlan {
   }
   if (o.secrets === undefined) return { step: { action: 'ReadPolicy' } };
   if (o.secrets.credentials !== undefined)
-    return blocked(o.secrets.credentials.reason, o.secrets.credentials.message, CREDENTIALS_MS);
-  if (!o.secrets.tls)
-    return progress('CertificatesPending', 'waits for the client certificate of backups', CERTIFICATES_MS);
+    return blocked(o.secrets.credentials.reason, o.secrets.credentials.message, SECRETS_MS);
+  if (!o.secrets.tls) return uncertified(o);
   return { ...progress('Running', `attempt ${attempt} starts`), step: { action: 'CreateJob', attempt, policy } };
+}
+
+/** The operator issues it by itself, unless it was told not to, or has nothing to sign it with. */
+function uncertified({ cluster, spec }: ObservedBackup): BackupPlan {
+  const reason = 'CertificatesPending';
+  const message = 'waits for the client certificate of backups';
+  if (spec?.paused === true) {
+    const why = 'spec.paused of the cluster is true: set it to false, and this backup goes on';
+    return blocked(reason, `${message}: ${why}`, SECRETS_MS);
+  }
+  const tls = cluster?.status?.conditions?.find((c) => c.type === 'TLSReady' && c.status === 'False');
+  // Other reasons of this condition are certificates that are about to be issued, this one among them.
+  if (tls?.reason.startsWith('Authority')) return blocked(reason, `${message}: ${tls.message}`, SECRETS_MS);
+  return progress(reason, message, CERTIFICATES_MS);
 }
 
 /** By creation, then by name: all of them agree on who is next without talking to each other. */

@@ -8,8 +8,12 @@ const GRACE_MS = 15_000;
 /** A large image over a slow line, or a Secret that is gone again: the pod does not tell which. */
 const STARTING_GRACE_MS = 300_000;
 
+const REASONS = ['PodsRefused', 'Unschedulable', 'ImageUnavailable', 'PodNotStarting'] as const;
+
+export const isObstacle = (reason: string): boolean => REASONS.some((r) => r === reason);
+
 export interface Obstacle {
-  readonly reason: 'PodsRefused' | 'Unschedulable' | 'ImageUnavailable' | 'PodNotStarting';
+  readonly reason: (typeof REASONS)[number];
   /** What and what to do about it. */
   readonly message: string;
   /** Until then it may pass by itself. Not positive: somebody has to act. */

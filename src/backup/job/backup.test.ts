@@ -126,6 +126,43 @@ it('of two attempts that are alive the manifest of the faster one counts, though
   expect(removed).toEqual([expect.stringMatching(/\.2\.db\.zst$/)]);
 });
 
+/** The body of a manifest, as it comes. */
+async function* manifestThat(end: 'breaks' | 'goes on') {
+  yield Buffer.from('{"kind"');
+  if (end === 'breaks') throw new Error('ECONNRESET');
+  for (;;) yield Buffer.alloc(65_536);
+}
+
+it.each([
+  ['breaks while it is read may be whole the next time', 'breaks', undefined, 'StoreUnreachable'],
+  ['breaks because the pod was told to stop says that', 'breaks', 'Interrupted', 'Interrupted'],
+  ['does not end is not read to the end', 'goes on', undefined, 'KeyTaken'],
+] as const)('a manifest that %s', async (_, end, stopped, reason) => {
+  const { store, removed } = storeOf({ readBack: 'same' });
+  const stop = new AbortController();
+  const open = () => {
+    if (stopped !== undefined) stop.abort(new BackupError(stopped, 'the pod was told to stop'));
+    return Promise.resolve(Readable.from(manifestThat(end)));
+  };
+  const deps = { ...depsOf({ ...store, open }), signal: stop.signal };
+  await expect(backUp(deps)).rejects.toMatchObject({ reason });
+  expect(removed).toEqual([]);
+});
+
+it('a manifest that is taken, and breaks while it is read, lets the next attempt find out', async () => {
+  const { store, removed } = storeOf({
+    readBack: 'same',
+    manifest: new BackupError('KeyTaken', 'there'),
+    arrived: UID,
+  });
+  const open = async (key: string) => {
+    const stored = await store.open(key);
+    return stored !== undefined && key.endsWith('.json') ? Readable.from(manifestThat('breaks')) : stored;
+  };
+  await expect(backUp(depsOf({ ...store, open }))).rejects.toMatchObject({ reason: 'StoreUnreachable' });
+  expect(removed).toEqual([]);
+});
+
 it('a member that sends a corrupt snapshot is told of, and another one is taken', async () => {
   const { store } = storeOf({ readBack: 'same' });
   const done = await backUp(depsOf(store, ['m-0', 'm-1'], ['m-0']));

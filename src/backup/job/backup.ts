@@ -165,10 +165,16 @@ async function readManifest(deps: BackupDeps, parts: KeyParts): Promise<Manifest
   if (body === undefined) return undefined;
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_MANIFEST_BYTES) throw new BackupError('KeyTaken', `what lies at ${key} is too large for a manifest`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_MANIFEST_BYTES)
+        throw new BackupError('KeyTaken', `what lies at ${key} is too large for a manifest`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof BackupError) throw error;
+    throw new BackupError('StoreUnreachable', 'the connection broke while the manifest was read', { cause: error });
   }
   const manifest = parseManifest(Buffer.concat(chunks).toString('utf8'));
   if (manifest?.backup.uid !== parts.backupUid || !isDataKey(parts, manifest.object.key)) {

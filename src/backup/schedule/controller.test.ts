@@ -2,6 +2,7 @@
 // Tests of what becomes of a run that is due: made, or left out with an Event and the cluster told.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { EtcdBackup } from '../../api/backup.ts';
+import type { EtcdCluster } from '../../api/cluster.ts';
 import { KubeError } from '../../runtime/errors.ts';
 import { clusterBackupStatus } from '../clusterstatus.ts';
 import { cluster, scheduled } from '../fixtures.ts';
@@ -28,6 +29,10 @@ async function look(promised: string, backups: readonly EtcdBackup[], surprise: 
     status: { backup: { schedules: [{ name: 'hourly', nextScheduleTime: promised }] } },
   });
   const memory = new ScheduleMemory();
+  const inCluster = () => clusterBackupStatus(subject, backups, memory, new Date());
+  // The controller of the cluster may look first: what it writes then must keep nothing from this one.
+  const before = inCluster()?.status;
+  subject.status = { ...subject.status, backup: before } as NonNullable<EtcdCluster['status']>;
   const [made, cleared, reasons, told]: [string[], string[], string[], object[]] = [[], [], [], []];
   let reconcile: ((key: object, ctx: object) => Promise<unknown>) | undefined;
   const watched = (objects: readonly unknown[]) => ({ get: () => objects[0], list: () => objects });
@@ -57,14 +62,18 @@ async function look(promised: string, backups: readonly EtcdBackup[], surprise: 
   } as unknown as ScheduleControllerDeps);
   const failingSince = failingMs === undefined ? undefined : performance.now() - failingMs;
   const ctx = { log: { info: () => undefined }, failingSince };
+  let again: unknown;
   const failed = await reconcile?.({ namespace: 'shop', name: 'orders' }, ctx).then(
-    () => undefined,
+    (outcome) => {
+      again = outcome;
+    },
     (e: unknown) => e,
   );
   if (taken.length === 0) expect(failed).toBe(refusal);
   const handled = memory.get(subject.metadata.uid as string, 'hourly') !== undefined;
-  const health = clusterBackupStatus(subject, backups, memory, new Date())?.healthy;
-  return { made, cleared, reasons, told: told.length, health, handled, failed };
+  const after = inCluster();
+  const next = after?.status.schedules?.[0]?.nextScheduleTime;
+  return { made, cleared, reasons, told: told.length, health: after?.healthy, next, again, handled, failed };
 }
 
 const unfinished = (): EtcdBackup => {
@@ -92,6 +101,8 @@ it('a run that comes an hour late is given up', async () => {
     reasons: ['BackupMissed'],
     told: 1,
     health: { status: 'False', reason: 'BackupOverdue' },
+    next: '2026-11-23T07:00:00Z',
+    again: { requeueAfterMs: 300_000 },
   });
 });
 

@@ -54,7 +54,13 @@ describe('a schedule', () => {
       'gives up a run that is more than an hour late',
       { ...hourly, schedule: '0 2 * * *' },
       { now: '2026-11-23T03:00:01Z', promised: '2026-11-23T02:00:00Z' },
-      { missed: at('2026-11-23T02:00:00Z'), next: at('2026-11-24T02:00:00Z') },
+      { missed: at('2026-11-23T02:00:00Z'), next: at('2026-11-23T02:00:00Z') },
+    ],
+    [
+      'looks ahead once that run was given up',
+      { ...hourly, schedule: '0 2 * * *' },
+      { now: '2026-11-23T03:00:01Z', promised: '2026-11-23T02:00:00Z', handled: '2026-11-23T02:00:00Z' },
+      { next: at('2026-11-24T02:00:00Z') },
     ],
     [
       'makes up for a run that is less late',

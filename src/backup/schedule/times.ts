@@ -21,9 +21,9 @@ export interface ScheduleInput {
 export interface ScheduleState {
   /** To be made now. */
   readonly due?: Date;
-  /** Given up because nobody was there to make it in time. */
+  /** To be given up, because nobody was there to make it in time. */
   readonly missed?: Date;
-  /** While a run is due: since when one has been. Absent while suspended. */
+  /** While a run is due, or to be given up: since when one has been. Absent while suspended. */
   readonly next?: Date;
   /** The expression or the time zone is none, or no such time will come. */
   readonly problem?: string;
@@ -43,9 +43,9 @@ export function scheduleState(schedule: Schedule, o: ScheduleInput): ScheduleSta
   if (o.promised === undefined || o.promised > o.now) return upcoming;
   const latest = latestRun(cron.cron, o.now);
   if (latest === undefined || latest < o.promised || (o.handled !== undefined && latest <= o.handled)) return upcoming;
-  if (o.now.getTime() - latest.getTime() > START_DEADLINE_MS) return { ...upcoming, missed: latest };
-  // The promise stands until a run is made, so that an operator that dies now finds it again.
-  return { due: latest, next: o.promised };
+  // The promise stands until the run is made or given up: whoever looks next, also after a restart, finds it again.
+  const late = o.now.getTime() - latest.getTime() > START_DEADLINE_MS;
+  return { ...(late ? { missed: latest } : { due: latest }), next: o.promised };
 }
 
 /** The first run after a time; `undefined` for a schedule that cannot be read. */
