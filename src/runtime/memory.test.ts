@@ -21,8 +21,8 @@ beforeEach(() => {
   let [idle, active] = [0, 0];
   vi.spyOn(performance, 'eventLoopUtilization').mockImplementation((now, then) => {
     if (now !== undefined) return between(now, then);
-    active += utilization * 20_000;
-    idle += (1 - utilization) * 20_000;
+    active += utilization * 10_000;
+    idle += (1 - utilization) * 10_000;
     return { idle, active, utilization: active / (idle + active) };
   });
   vi.spyOn(process.memoryUsage, 'rss').mockImplementation(() => held);
@@ -35,12 +35,12 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** How often garbage is collected in two minutes, while the process grows by this every twenty seconds. */
+/** How often garbage is collected in a minute, while the process grows by this every ten seconds. */
 function collections(megabytes: number): number {
   const before = gc.mock.calls.length;
   for (let look = 0; look < 6; look += 1) {
     held += megabytes * MB;
-    vi.advanceTimersByTime(20_000);
+    vi.advanceTimersByTime(10_000);
   }
   vi.advanceTimersByTime(1_000);
   return gc.mock.calls.length - before;
@@ -63,7 +63,7 @@ test('a collection is thorough at first, after growth, and until it gives little
   const next = (holds: number, needs: number): string | undefined => {
     gc.mockClear();
     [held, needed] = [holds * MB, needs * MB];
-    vi.advanceTimersByTime(20_000);
+    vi.advanceTimersByTime(10_000);
     return gc.mock.lastCall?.[0].flavor;
   };
   expect(next(130, 110), 'the start leaves much').toBe('last-resort');
@@ -82,9 +82,9 @@ test('a collection is thorough at first, after growth, and until it gives little
 test('a busy process collects when it has come to rest', () => {
   const stop = new AbortController();
   collectGarbage(stop.signal);
-  utilization = 0.051;
+  utilization = 0.101;
   expect(collections(3)).toBe(0);
-  utilization = 0.05;
+  utilization = 0.1;
   expect(collections(0)).toBe(2);
   stop.abort();
 });

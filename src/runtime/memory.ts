@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gives memory back while the process goes on: garbage of the heap holds native memory that V8 does not count.
 
-const EVERY_MS = 20_000;
+const EVERY_MS = 10_000;
 /** Less growth than this since the last collection is not worth the next one. */
 const GROWTH_BYTES = 2e6;
 /** What a process may hold beyond what it needs: to give it back costs more than a regular collection, and the code has to be made anew. */
@@ -9,11 +9,11 @@ const SLACK_BYTES = 4e6;
 /** Where a collection gives back as much, much was going on, and more of it will be garbage soon. */
 const MUCH_BYTES = 8e6;
 /** A process that worked for more than this part of the time has more urgent things to do, until it has grown by this much. */
-const BUSY = 0.05;
+const BUSY = 0.1;
 const URGENT_BYTES = 128e6;
 
 /**
- * Collects garbage when the process has grown by 2 MB, which it looks at every twenty seconds: a closed HTTP/2 stream keeps
+ * Collects garbage when the process has grown by 2 MB, which it looks at every ten seconds: a closed HTTP/2 stream keeps
  * 20 KB outside of the heap until its object is collected, which V8 alone does after thousands of them. Once it has grown
  * by 4 MB everything that can be spared is given back, also compiled code: that takes long, and what runs next has to make
  * the code anew. A busy process collects once it has grown by 128 MB, and never thoroughly: where many others want the
