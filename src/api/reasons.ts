@@ -148,7 +148,7 @@ const SPEC = {
   NameConflict: r(
     'Ready, Stalled',
     'An object of a name that the cluster needs exists and is not its own.',
-    'Rename or delete that object, or give the cluster another name. Until the cluster is formed everything waits, later only what depends on it.',
+    'Do what the message says: rename or delete that object, or give the cluster another name; but never delete what it says to keep. Until the cluster is formed everything waits, later only what depends on it.',
   ),
   Deleting: r(
     'Ready, Reconciling, Available, MembersHealthy, BackupHealthy',

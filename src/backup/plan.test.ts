@@ -17,10 +17,13 @@ const unschedulable = pod({
 
 const begun = backup({ status: { clusterUID: cluster().metadata.uid, conditions: [] } });
 const uncertified = { credentials: undefined, tls: false };
-const withoutTls = (reason: string, message: string): EtcdCluster => {
+const withoutTls = (tls: string, stalled?: string, message = ''): EtcdCluster => {
   const subject = cluster();
-  const tls = { type: 'TLSReady', status: 'False', reason, message };
-  const conditions = [...(subject.status?.conditions ?? []), tls];
+  const conditions = [
+    ...(subject.status?.conditions ?? []),
+    { type: 'TLSReady', status: 'False', reason: tls, message: '' },
+    ...(stalled === undefined ? [] : [{ type: 'Stalled', status: 'True', reason: stalled, message }]),
+  ];
   return { ...subject, status: { ...subject.status, conditions } as NonNullable<EtcdCluster['status']> };
 };
 
@@ -119,7 +122,12 @@ const rows: readonly Row[] = [
   ],
   [
     'waits for its certificate while those of the cluster are about to be issued',
-    { cluster: withoutTls('CertificateInvalid', 'orders-tls-backup: missing'), secrets: uncertified },
+    { cluster: withoutTls('CertificateInvalid'), secrets: uncertified },
+    { verdict: { kind: 'progress', reason: 'CertificatesPending', lookAgainMs: 2_000 } },
+  ],
+  [
+    'also in a cluster that is stalled for something else',
+    { cluster: withoutTls('CertificateInvalid', 'UnsupportedChange'), secrets: uncertified },
     { verdict: { kind: 'progress', reason: 'CertificatesPending', lookAgainMs: 2_000 } },
   ],
   [
@@ -141,7 +149,7 @@ const rows: readonly Row[] = [
   ],
   [
     'tells what keeps the certificate from being issued',
-    { cluster: withoutTls('AuthorityLost', 'the Secret orders-ca-client is gone'), secrets: uncertified },
+    { cluster: withoutTls('AuthorityLost', 'AuthorityLost', 'orders-ca-client is gone'), secrets: uncertified },
     {
       verdict: {
         kind: 'blocked',
@@ -150,6 +158,11 @@ const rows: readonly Row[] = [
         lookAgainMs: 15_000,
       },
     },
+  ],
+  [
+    'tells what refuses its Secret',
+    { cluster: withoutTls('CertificateInvalid', 'QuotaExceeded'), secrets: uncertified },
+    { verdict: { kind: 'blocked', reason: 'CertificatesPending', lookAgainMs: 15_000 } },
   ],
   [
     'follows a Job without a pod',

@@ -46,6 +46,8 @@ const PAUSES_MS = { soon: [10_000, 20_000], later: [60_000, 300_000] } as const;
 /** Somebody has to act on a Secret. */
 const SECRETS_MS = 15_000;
 const CERTIFICATES_MS = 2_000;
+/** Reasons for which a cluster is stalled that keep its operator from issuing a Secret. */
+const KEEPS_SECRETS = /^(Authority|NameConflict|QuotaExceeded|AdmissionDenied|Refused|Undone)/;
 const PODLESS_MS = 60_000;
 
 const progress = (reason: string, message: string, lookAgainMs?: number): BackupPlan => ({
@@ -206,9 +208,12 @@ function uncertified({ cluster, spec }: ObservedBackup): BackupPlan {
     const why = 'spec.paused of the cluster is true: set it to false, and this backup goes on';
     return blocked(reason, `${message}: ${why}`, SECRETS_MS);
   }
-  const tls = cluster?.status?.conditions?.find((c) => c.type === 'TLSReady' && c.status === 'False');
-  // Other reasons of this condition are certificates that are about to be issued, this one among them.
-  if (tls?.reason.startsWith('Authority')) return blocked(reason, `${message}: ${tls.message}`, SECRETS_MS);
+  const standing = (type: string, status: string) =>
+    cluster?.status?.conditions?.find((c) => c.type === type && c.status === status);
+  // A cluster can be stalled for much that does not keep a certificate from being issued in the next moment.
+  const stalled = standing('TLSReady', 'False') && standing('Stalled', 'True');
+  if (stalled !== undefined && KEEPS_SECRETS.test(stalled.reason))
+    return blocked(reason, `${message}: ${stalled.message}`, SECRETS_MS);
   return progress(reason, message, CERTIFICATES_MS);
 }
 

@@ -65,6 +65,8 @@ const SOON_MS = 60_000;
 /** Between looks at a cluster whose namespace is being deleted: what disappears there cannot be put back. */
 const GOING_MS = 5_000;
 
+const POLICY = 'spec.storage.retentionPolicy';
+
 /** Between two reports of how far the forming has come. */
 const SAY_MS = 5_000;
 
@@ -123,12 +125,16 @@ export class ClusterController {
     const cluster = this.#statuses.newest(known);
     try {
       if (cluster.metadata.deletionTimestamp !== undefined) return await this.#finish(cluster, ctx);
+      const beside: Finding[] = [];
       if (finalizerDue(cluster)) {
-        this.#own.note(etcdClusters, await updateFinalizer(this.#deps.client, cluster, ctx.signal));
-        return { requeueAfterMs: 0 };
+        const answer = await updateFinalizer(this.#deps.client, cluster, ctx.signal);
+        this.#own.note(etcdClusters, answer);
+        if (!finalizerDue(answer)) return { requeueAfterMs: 0 };
+        // Without it the claims stay, which loses nothing.
+        beside.push(undone(`setting the finalizers of the EtcdCluster as ${POLICY} asks`));
       }
       const meant = await this.#meant(cluster, ctx);
-      return meant === undefined ? { requeueAfterMs: STEADY_MS } : await this.#converge(cluster, meant, ctx);
+      return meant === undefined ? { requeueAfterMs: STEADY_MS } : await this.#converge(cluster, meant, beside, ctx);
     } catch (e) {
       await this.#confess(cluster, e, ctx);
       throw e;
@@ -155,7 +161,13 @@ export class ClusterController {
     return undefined;
   }
 
-  async #converge(cluster: EtcdCluster, meant: Meant, ctx: ReconcileContext): Promise<Outcome> {
+  /** `beside`: what is to be told whatever becomes of the cluster. */
+  async #converge(
+    cluster: EtcdCluster,
+    meant: Meant,
+    beside: readonly Finding[],
+    ctx: ReconcileContext,
+  ): Promise<Outcome> {
     const deps = this.#observer;
     const done = new Map<string, number>();
     const held: Held[] = [];
@@ -173,8 +185,9 @@ export class ClusterController {
         observed = await withEtcd(deps, observed, ctx.signal);
         const planned = plan(observed, isHeld);
         if (planned.step === undefined) {
-          if (held.length > 0) return this.#endure(observed, held, ctx);
-          return this.#settle(observed, planned.findings, performance.now() - began, ctx);
+          const findings = [...beside, ...planned.findings];
+          if (held.length > 0) return this.#endure(observed, held, findings, ctx);
+          return this.#settle(observed, findings, performance.now() - began, ctx);
         }
         step = planned.step;
       }
@@ -182,9 +195,9 @@ export class ClusterController {
       const again = (done.get(message) ?? 0) + 1;
       done.set(message, again);
       if (again > MAX_REPEATS) {
-        held.push({ step, finding: undone(step) });
+        held.push({ step, finding: undone(message) });
         if (mayGoOn(observed)) continue;
-        return this.#endure(observed, held, ctx);
+        return this.#giveUp(observed, held, beside, ctx);
       }
       ctx.log.info({ step: action, reason }, message);
       ctx.step = action;
@@ -193,11 +206,12 @@ export class ClusterController {
         await act(deps, observed, step, ctx.signal);
       } catch (e) {
         if (isNamespaceGoing(e)) return { requeueAfterMs: STEADY_MS, gatherMs: GOING_MS };
-        const finding = failureOf(step, e, ctx);
-        if (finding === undefined) throw e;
+        // How long this step has failed is not known if it is not the first one.
+        const finding = failureOf(step, e, held.length === 0 || !isConflict(e) ? failingMs(ctx) : undefined);
         held.push({ step, finding, error: e });
-        if (isAnswered(e) && mayGoOn(observed)) continue;
-        return this.#endure(observed, held, ctx);
+        if (finding === undefined && held.length === 1) throw e;
+        if (finding !== undefined && isAnswered(e) && mayGoOn(observed)) continue;
+        return this.#giveUp(observed, held, beside, ctx);
       }
       if (event === true) this.#deps.events.emit(cluster, { type: 'Normal', reason, action, message });
     }
@@ -228,18 +242,30 @@ export class ClusterController {
     return Math.min(STEADY_MS, this.#secrets.dueInMs(namespace, names), this.#own.dueInMs(namespace, name));
   }
 
-  /**
-   * Says which steps have to wait for somebody, beside what the members show; what failed is tried again with back-off. If
-   * not even the members can be looked at, the next try tells.
-   */
-  async #endure(o: Observed, held: readonly Held[], ctx: ReconcileContext): Promise<Outcome> {
-    const failed = held.find((h) => h.error !== undefined)?.error;
+  /** The members are looked at all the same; if not even that can be done, the next try tells. */
+  async #giveUp(
+    o: Observed,
+    held: readonly Held[],
+    beside: readonly Finding[],
+    ctx: ReconcileContext,
+  ): Promise<Outcome> {
     const seen = await withEtcd(this.#observer, o, ctx.signal).catch((e: unknown) => {
-      throw failed ?? e;
+      throw failureAmong(held) ?? e;
     });
-    if (failed instanceof Error) this.#told.add(failed);
-    await this.#say(seen, [...held.map((h) => h.finding), ...plan(seen, heldBy(held)).findings], ctx);
-    if (failed !== undefined) throw failed;
+    return this.#endure(seen, held, [...beside, ...plan(seen, heldBy(held)).findings], ctx);
+  }
+
+  /** Says which steps have to wait for somebody; what failed is tried again with back-off. */
+  async #endure(
+    o: Observed,
+    held: readonly Held[],
+    findings: readonly Finding[],
+    ctx: ReconcileContext,
+  ): Promise<Outcome> {
+    const failure = failureAmong(held);
+    if (failure instanceof Error) this.#told.add(failure);
+    await this.#say(o, [...held.flatMap((h) => h.finding ?? []), ...findings], ctx);
+    if (failure !== undefined) throw failure;
     return { requeueAfterMs: STEADY_MS };
   }
 
@@ -308,10 +334,11 @@ function standingOf({ status }: EtcdCluster) {
   return { ready: of('Ready'), stalled: of('Stalled')?.status === 'True' };
 }
 
-/** A step that cannot be done in this pass, whether it was refused, fails, or is undone at once. */
+/** A step that cannot be done in this pass: it was refused, failed, or is undone at once. */
 interface Held {
   readonly step: Step;
-  readonly finding: Finding;
+  /** Absent where it will probably pass by itself. */
+  readonly finding?: Finding | undefined;
   readonly error?: unknown;
 }
 
@@ -320,25 +347,29 @@ const heldBy =
   ({ message }) =>
     held.some((h) => h.step.message === message);
 
+const failureAmong = (held: readonly Held[]): unknown => held.find((h) => h.error !== undefined)?.error;
+
 /** A formed cluster needs no order of its parts: what cannot be done does not keep the rest from being put back. */
 const mayGoOn = ({ identity }: Observed): boolean => identity?.phase === 'Formed';
 
 /** The API server is there, and asking it for something else costs no deadline. */
 const isAnswered = (error: unknown): boolean =>
-  error instanceof KubeError && error.status !== undefined && error.class !== 'conflict';
+  error instanceof KubeError && (isRefused(error) || (error.status !== undefined && !isConflict(error)));
+
+const isConflict = (error: unknown): boolean => error instanceof KubeError && error.class === 'conflict';
 
 /** Somebody changes it back at once, as an admission policy does. */
-const undone = ({ message }: Step): Finding => ({
+const undone = (what: string): Finding => ({
   kind: 'blocked',
   reason: 'Undone',
-  message: `${message}: done, and undone at once by somebody, such as an admission policy`,
+  message: `${what}: done, and undone at once by somebody, such as an admission policy`,
 });
 
 /** What a write that was refused, or goes on failing, has to say; undefined while it will probably pass by itself. */
-function failureOf(step: Step, error: unknown, ctx: ReconcileContext): Finding | undefined {
+function failureOf(step: Step, error: unknown, forMs: number | undefined): Finding | undefined {
   if (!(error instanceof KubeError) || error.code === 'Fenced') return undefined;
   const refused = isRefused(error);
-  if (!refused && !isLasting(error, failingMs(ctx))) return undefined;
+  if (!refused && !isLasting(error, forMs)) return undefined;
   const why = `${step.message}: ${error.message}`;
   return refused ? refusal(error, why) : { kind: 'blocked', reason: 'ReconcileFailed', message: why };
 }

@@ -3,9 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
 import { ANNOTATIONS, FINALIZERS } from '../api/names.ts';
-import type { KubeClient } from '../runtime/client.ts';
 import type { PersistentVolumeClaim } from '../runtime/resources.ts';
-import { doomed, finalizerDue, updateFinalizer } from './deletion.ts';
+import { doomed, finalizerDue } from './deletion.ts';
 
 const MADE = '2026-11-23T10:00:00Z';
 
@@ -80,21 +79,5 @@ describe('the finalizer', () => {
     expect(finalizerDue(object)).toBe(due);
     const metadata = { ...object.metadata, deletionTimestamp: '2026-11-23T10:00:00Z' };
     expect(finalizerDue({ ...object, metadata }), 'once the deletion has begun').toBe(false);
-  });
-
-  it.each<[string, 'Delete' | 'Retain', string[], RegExp | undefined]>([
-    ['is kept as it was asked for', 'Delete', [FINALIZERS.claims], undefined],
-    ['that an admission policy takes off at once is told of', 'Delete', [], /keeps nothing of the finalizer/],
-    ['that a policy holds on to is told of', 'Retain', [FINALIZERS.claims], /does not let go of the finalizer/],
-  ])('%s', async (_sentence, whenDeleted, kept, problem) => {
-    const object = {
-      metadata: { name: 'orders', namespace: 'shop', finalizers: whenDeleted === 'Retain' ? [FINALIZERS.claims] : [] },
-      spec: { storage: { retentionPolicy: { whenDeleted } } },
-    } as unknown as EtcdCluster;
-    const answer = { ...object, metadata: { ...object.metadata, finalizers: kept } };
-    const client = { patch: async () => answer } as unknown as KubeClient;
-    const update = updateFinalizer(client, object, new AbortController().signal);
-    if (problem === undefined) await expect(update).resolves.toBe(answer);
-    else await expect(update).rejects.toThrow(problem);
   });
 });

@@ -4,7 +4,6 @@ import type { EtcdCluster } from '../api/cluster.ts';
 import { childNames, FINALIZERS, LABELS } from '../api/names.ts';
 import { etcdClusters } from '../api/resources.ts';
 import type { KubeClient } from '../runtime/client.ts';
-import { KubeError } from '../runtime/errors.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import {
   configMaps,
@@ -40,13 +39,9 @@ async function setFinalizer(client: KubeClient, cluster: EtcdCluster, present: b
   return client.patch(etcdClusters, ref, { metadata: { uid, resourceVersion, finalizers } }, { signal });
 }
 
-/** As it is then; throws KubeError `Invalid` when an admission policy changes the finalizers at once. */
-export async function updateFinalizer(client: KubeClient, cluster: EtcdCluster, signal: AbortSignal) {
-  const answer = await setFinalizer(client, cluster, wants(cluster), signal);
-  if (!finalizerDue(answer)) return answer;
-  const kept = has(answer) ? 'does not let go of' : 'keeps nothing of';
-  throw new KubeError('Invalid', `the API server ${kept} the finalizer ${FINALIZERS.claims} of the EtcdCluster`);
-}
+/** The EtcdCluster as it is then: an admission policy may have undone it. */
+export const updateFinalizer = (client: KubeClient, cluster: EtcdCluster, signal: AbortSignal) =>
+  setFinalizer(client, cluster, wants(cluster), signal);
 
 /**
  * The claims that go with the cluster: those of its own data, and those that never held any. A copy under another name,

@@ -2,7 +2,9 @@
 // What is done next, and what is said when nothing is.
 import { describe, expect, it } from 'vitest';
 import type { EtcdCluster } from '../api/cluster.ts';
+import type { KubeObject } from '../runtime/json.ts';
 import { broken, cluster, down, expected, members, observed, outcome, type Row, spec, stray } from './fixtures.ts';
+import type { ChildState } from './observed.ts';
 import { objectStep, plan } from './plan.ts';
 import type { Step } from './rules/rule.ts';
 
@@ -16,6 +18,8 @@ const lost = {
   quorum: { read: false, clusterId: undefined, members: undefined, error: 'x' },
 };
 const paused = { ...spec, paused: true };
+
+const unlabelled = ({ live }: ChildState) => ({ ...live, metadata: { ...live?.metadata, labels: {} } }) as KubeObject;
 
 const rows: Row[] = [
   { sentence: 'a healthy cluster needs nothing', seen: observed() },
@@ -129,6 +133,22 @@ describe('plan', () => {
     expect(plan(o, held)).toMatchObject({ step: { action: 'PutChildren' }, findings: [{ reason: 'NameConflict' }] });
     expect(objectStep(o, held)).toMatchObject({ action: 'PutChildren' });
     expect(plan(o, () => true).step).toBeUndefined();
+  });
+
+  it('mends the rest beside a StatefulSet that cannot be replaced, and leaves that as it is', () => {
+    const fixed = (c: ChildState) => ({ ...c, live: { ...c.live, spec: { serviceName: 'other' } } as never });
+    const children = observed().children.map((c) => {
+      if (c.child.resource.kind === 'StatefulSet') return fixed(c);
+      return c.child.desired.metadata.name === 'data-orders-1' ? { ...c, live: unlabelled(c) } : c;
+    });
+    const o = observed({ children });
+    expect(plan(o).step).toMatchObject({ action: 'ReplaceStatefulSet' });
+    const next = plan(o, ({ action }) => action === 'ReplaceStatefulSet').step;
+    expect(next).toMatchObject({
+      action: 'PutChildren',
+      children: [{ child: { resource: { kind: 'PersistentVolumeClaim' } } }],
+    });
+    expect(plan(o, ({ action }) => action !== 'NudgeStatefulSet').step).toBeUndefined();
   });
 
   it('goes on past a foreign client Secret, and tells of it beside what it does and what is down', () => {

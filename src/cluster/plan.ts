@@ -2,7 +2,7 @@
 // The planner: an ordered list of small pure rules that says what to do next for one cluster, and why.
 import type { Observed } from './observed.ts';
 import { authorityRule, certificateRule } from './rules/certificates.ts';
-import { childrenRule, missingPodRule, obsoleteRule, statefulSetRule } from './rules/children.ts';
+import { childrenRule, missingPodRule, obsoleteRule, replaceSetRule, statefulSetRule } from './rules/children.ts';
 import { healthRule } from './rules/health.ts';
 import { identityRule, reformRule } from './rules/identity.ts';
 import { prepareRule } from './rules/prepare.ts';
@@ -24,6 +24,7 @@ const OBJECT_RULES: readonly Rule[] = [
   authorityRule,
   prepareRule,
   certificateRule,
+  replaceSetRule,
   childrenRule,
   statefulSetRule,
   obsoleteRule,

@@ -2,6 +2,7 @@
 // Reads Secrets by name and remembers them: they are never listed or watched, and asked for once in five minutes.
 import { LABELS } from '../api/names.ts';
 import type { KubeClient } from '../runtime/client.ts';
+import { unlessAborted } from '../runtime/deadline.ts';
 import { type Secret, secrets } from '../runtime/resources.ts';
 
 /** Two seconds less than five minutes, to put back what is found. */
@@ -31,7 +32,7 @@ export class SecretReader {
     if (known !== undefined && performance.now() - known.at < MAX_AGE_MS - SAME_PASS_MS) return known.secret;
     if (performance.now() - (this.#absent.get(key) ?? -ABSENT_MS) < ABSENT_MS) return undefined;
     const ask = () => this.#client.find(secrets, { namespace, name }, { signal });
-    const secret = await (known === undefined ? ask() : this.#inTurn(namespace, ask));
+    const secret = await (known === undefined ? ask() : unlessAborted(this.#inTurn(namespace, ask), signal));
     if (secret === undefined) {
       this.#known.delete(key);
       this.#absent.set(key, performance.now());

@@ -13,13 +13,13 @@ import {
 } from '../../src/runtime/resources.ts';
 import { describeRequest } from '../testbed/proxy/client.ts';
 import { availableNow, cluster, condition, waitAvailable } from './harness/cluster.ts';
-import { ration, refuse } from './harness/policy.ts';
+import { change, ration, refuse } from './harness/policy.ts';
 import { customResourceDefinitions, resourceQuotas, roles } from './harness/resources.ts';
 import { repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
 import { until } from './harness/until.ts';
 
-const suite = useOperator({ namespaces: 8, proxy: true });
+const suite = useOperator({ namespaces: 9, proxy: true });
 
 const ready = (name: string, namespace: string) => ({
   within: 60_000,
@@ -270,6 +270,63 @@ describe.concurrent('limits', () => {
       holds: ({ metadata }) => metadata.uid !== old.metadata.uid,
     });
     expect((await suite.settle(object)).status?.membersSummary).toBe('3/3');
+  });
+
+  test('what an admission policy undoes at once is told, keeps nothing else from being done, and is done when the policy goes', async () => {
+    const namespace = suite.namespaces[8] ?? '';
+    const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
+    const object = cluster(namespace, 'undone', { replicas: 3, storage });
+    await using clusters = await change(
+      suite.kube,
+      etcdClusters,
+      { ...cluster(namespace, 'probe'), metadata: { namespace, name: 'probe', finalizers: ['example.com/audit'] } },
+      {
+        when: 'has(object.metadata.finalizers)',
+        patch: '[JSONPatch{op: "remove", path: "/metadata/finalizers"}]',
+        isChanged: ({ metadata }) => metadata.finalizers === undefined,
+      },
+    );
+    await suite.available(object, 120_000);
+    const saysOf = (words: RegExp) => ({
+      ...ready('undone', namespace),
+      holds: (seen: EtcdCluster) => {
+        const { reason, message = '' } = condition(seen, 'Stalled') ?? {};
+        return (reason === 'Undone' && words.test(message)) || message || 'not told';
+      },
+    });
+    await until('the finalizer that does not stay is told', saysOf(/finalizers/));
+    const budget = { namespace, name: 'undone' };
+    const ours = 'object.spec.unhealthyPodEvictionPolicy == "AlwaysAllow"';
+    const { metadata: _, ...live } = await suite.kube.get(podDisruptionBudgets, budget);
+    await using budgets = await change(
+      suite.kube,
+      podDisruptionBudgets,
+      { ...live, metadata: { namespace, name: 'probe' } },
+      {
+        when: ours,
+        patch: '[JSONPatch{op: "replace", path: "/spec/unhealthyPodEvictionPolicy", value: "IfHealthyBudget"}]',
+        isChanged: ({ spec }) => spec?.unhealthyPodEvictionPolicy === 'IfHealthyBudget',
+      },
+    );
+    await suite.kube.delete(podDisruptionBudgets, budget);
+    await until('the budget that is changed at once is told', saysOf(/PodDisruptionBudget undone/));
+    const set = await suite.kube.get(statefulSets, budget);
+    await suite.kube.delete(statefulSets, budget, { propagationPolicy: 'Orphan' });
+    await until('the StatefulSet is back', {
+      within: 10_000,
+      read: () => suite.kube.find(statefulSets, budget),
+      holds: (found) => found !== undefined && found.metadata.uid !== set.metadata.uid,
+    });
+    await clusters.lift();
+    await budgets.lift();
+    const healed = await until('nothing is in the way', {
+      ...ready('undone', namespace),
+      holds: (seen) => condition(seen, 'Ready')?.status === 'True' || (condition(seen, 'Ready')?.message ?? ''),
+    });
+    expect(healed.metadata.finalizers).toEqual(['etcd.quorate.dev/claims']);
+    const mended = await suite.kube.get(podDisruptionBudgets, budget);
+    expect(mended.spec?.unhealthyPodEvictionPolicy).toBe('AlwaysAllow');
+    await suite.settle(object);
   });
 });
 

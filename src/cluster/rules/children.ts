@@ -50,15 +50,15 @@ export function wantsWrite(o: Observed, c: ChildState): boolean {
   return childDrift(c) !== undefined;
 }
 
-export function childrenRule(o: Observed): Ruling | undefined {
+export function replaceSetRule(o: Observed): Ruling | undefined {
   const set = o.children.find(isSet);
   const fixed = set === undefined ? undefined : fixedDrift(set);
-  if (set?.live !== undefined && fixed !== undefined && !mountsForeign(o)) {
-    const message = `replacing ${label(set)} (${fixed}), which cannot be changed; its pods stay`;
-    return {
-      step: { action: 'ReplaceStatefulSet', set: set.live, reason: 'StatefulSetReplaced', message, event: true },
-    };
-  }
+  if (set?.live === undefined || fixed === undefined || mountsForeign(o)) return undefined;
+  const message = `replacing ${label(set)} (${fixed}), which cannot be changed; its pods stay`;
+  return { step: { action: 'ReplaceStatefulSet', set: set.live, reason: 'StatefulSetReplaced', message, event: true } };
+}
+
+export function childrenRule(o: Observed): Ruling | undefined {
   const replaced = replaceableClaims(o);
   if (replaced.length > 0) {
     const names = replaced.map((c) => c.metadata.name).join(', ');
@@ -68,13 +68,12 @@ export function childrenRule(o: Observed): Ruling | undefined {
   const unfit = unfitClaim(o);
   if (unfit !== undefined) return { finding: unfit, stop: true };
   const children = o.children.filter((c) => !isSet(c));
-  const due = children.filter((c) => wantsWrite(o, c));
-  if (due.length > 0) return { step: putStep(o, due) };
   // In place of a formed cluster's claim it is told with how the data comes back.
   const strange = children.find((c) => c.foreign !== undefined && !(isClaim(c) && o.identity?.phase === 'Formed'));
   const told = strange?.foreign && foreignRuling(o, ...nameOf(strange), strange.foreign, foreignDataRemedy(o, strange));
-  if (told?.stop === true) return told;
-  return lostClaim(o, children) ?? told;
+  const found = told?.stop === true ? told : (lostClaim(o, children) ?? told);
+  const due = children.filter((c) => wantsWrite(o, c));
+  return due.length > 0 ? { ...found, step: putStep(o, due) } : found;
 }
 
 /** Of a claim of a formed cluster that was not found when this one was formed: it must not be deleted for its name. */
@@ -96,7 +95,8 @@ export function statefulSetRule(o: Observed): Ruling | undefined {
   const set = o.children.find(isSet);
   if (set === undefined) return undefined;
   if (set.foreign !== undefined) return foreignRuling(o, 'StatefulSet', set.child.desired.metadata.name, set.foreign);
-  return wantsWrite(o, set) && !mountsForeign(o) ? { step: putStep(o, [set]) } : undefined;
+  const due = wantsWrite(o, set) && fixedDrift(set) === undefined && !mountsForeign(o);
+  return due ? { step: putStep(o, [set]) } : undefined;
 }
 
 /**

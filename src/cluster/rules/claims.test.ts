@@ -180,6 +180,20 @@ const rows: Row[] = [
     kind: 'blocked',
   },
   {
+    sentence: 'that is being deleted is told also while something else is put back',
+    seen: observed({
+      children: observed().children.map((c) => {
+        if (isSecond(c) && c.live !== undefined) return { ...c, live: leaving(c.live) };
+        return c.child.desired.metadata.name === 'data-orders-0' && c.live !== undefined
+          ? { ...c, live: { ...c.live, metadata: { ...c.live.metadata, labels: {} } } }
+          : c;
+      }),
+    }),
+    action: 'PutChildren',
+    finding: 'ClaimLost',
+    kind: 'blocked',
+  },
+  {
     sentence: 'before a cluster is formed a claim of somebody else stops everything',
     seen: observed({
       identity: unsealed,

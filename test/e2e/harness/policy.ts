@@ -4,11 +4,17 @@ import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject, Ref } from '../../../src/runtime/json.ts';
 import { apiVersionOf, pathOf, type Resource } from '../../../src/runtime/resources.ts';
 import type { Kube } from './kube.ts';
-import { resourceQuotas, validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from './resources.ts';
+import {
+  mutatingAdmissionPolicies,
+  mutatingAdmissionPolicyBindings,
+  resourceQuotas,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
+} from './resources.ts';
 import { until } from './until.ts';
 
 /** A policy in force. */
-export interface Refusal extends AsyncDisposable {
+export interface Policy extends AsyncDisposable {
   lift(): Promise<void>;
 }
 
@@ -22,7 +28,7 @@ export async function refuse<T extends KubeObject>(
   like: T,
   message: string,
   operation: 'CREATE' | 'DELETE' = 'CREATE',
-): Promise<Refusal> {
+): Promise<Policy> {
   const { namespace = '' } = like.metadata;
   const name = `no-${resource.plural}-${namespace}`;
   const { group, version, plural } = resource;
@@ -50,6 +56,43 @@ export async function refuse<T extends KubeObject>(
         (e: Error) => e.message,
       ),
     holds: (refusal) => refusal.includes(message) || refusal,
+  });
+  return { lift, [Symbol.asyncDispose]: lift };
+}
+
+/**
+ * From when this resolves every object of the kind of `like`, in its namespace, that is created or updated and for which
+ * `when` holds is changed by `patch`. Both are in CEL.
+ */
+export async function change<T extends KubeObject>(
+  kube: Kube,
+  resource: Resource<T>,
+  like: T,
+  { when, patch, isChanged }: { when: string; patch: string; isChanged(answer: T): boolean },
+): Promise<Policy> {
+  const { namespace = '' } = like.metadata;
+  const name = `change-${resource.plural}-${namespace}`;
+  const { group, version, plural } = resource;
+  const rule = { apiGroups: [group], apiVersions: [version], operations: ['CREATE', 'UPDATE'], resources: [plural] };
+  const selected = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } };
+  const spec = {
+    failurePolicy: 'Fail',
+    reinvocationPolicy: 'Never',
+    matchConstraints: { ...selected, resourceRules: [rule] },
+    matchConditions: [{ name: 'when', expression: when }],
+    mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: patch } }],
+  };
+  await kube.create(mutatingAdmissionPolicies, { metadata: { name }, spec });
+  await kube.create(mutatingAdmissionPolicyBindings, { metadata: { name }, spec: { policyName: name } });
+  const lift = async () => {
+    await kube.delete(mutatingAdmissionPolicyBindings, { name });
+    await kube.delete(mutatingAdmissionPolicies, { name });
+  };
+  const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...like };
+  await until('the policy is in force', {
+    within: 30_000,
+    read: () => kube.call<T>('POST', `${pathOf(resource, namespace)}?dryRun=All`, { body }),
+    holds: (answer) => isChanged(answer) || JSON.stringify(answer),
   });
   return { lift, [Symbol.asyncDispose]: lift };
 }

@@ -41,6 +41,18 @@ export const customResourceDefinitions = define<CustomResourceDefinition>(
   'CustomResourceDefinition',
   false,
 );
+export const mutatingAdmissionPolicies = define<KubeObject & { spec: object }>(
+  'admissionregistration.k8s.io',
+  'mutatingadmissionpolicies',
+  'MutatingAdmissionPolicy',
+  false,
+);
+export const mutatingAdmissionPolicyBindings = define<KubeObject & { spec: object }>(
+  'admissionregistration.k8s.io',
+  'mutatingadmissionpolicybindings',
+  'MutatingAdmissionPolicyBinding',
+  false,
+);
 export const validatingAdmissionPolicies = define<KubeObject & { spec: object }>(
   'admissionregistration.k8s.io',
   'validatingadmissionpolicies',
