@@ -131,7 +131,7 @@ export class ClusterController {
         this.#own.note(etcdClusters, answer);
         if (!finalizerDue(answer)) return { requeueAfterMs: 0 };
         // Without it the claims stay, which loses nothing.
-        beside.push(undone(`setting the finalizers of the EtcdCluster as ${POLICY} asks`));
+        beside.push(undone(`setting the finalizer ${FINALIZERS.claims} as ${POLICY} asks`));
       }
       const meant = await this.#meant(cluster, ctx);
       return meant === undefined ? { requeueAfterMs: STEADY_MS } : await this.#converge(cluster, meant, beside, ctx);

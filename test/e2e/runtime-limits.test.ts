@@ -13,7 +13,7 @@ import {
 } from '../../src/runtime/resources.ts';
 import { describeRequest } from '../testbed/proxy/client.ts';
 import { availableNow, cluster, condition, waitAvailable } from './harness/cluster.ts';
-import { change, ration, refuse } from './harness/policy.ts';
+import { ration, refuse, rewrite } from './harness/policy.ts';
 import { customResourceDefinitions, resourceQuotas, roles } from './harness/resources.ts';
 import { repairs } from './harness/scenario.ts';
 import { useOperator } from './harness/suite.ts';
@@ -276,7 +276,7 @@ describe.concurrent('limits', () => {
     const namespace = suite.namespaces[8] ?? '';
     const storage = { size: '300Mi', retentionPolicy: { whenDeleted: 'Delete' as const } };
     const object = cluster(namespace, 'undone', { replicas: 3, storage });
-    await using clusters = await change(
+    await using clusters = await rewrite(
       suite.kube,
       etcdClusters,
       { ...cluster(namespace, 'probe'), metadata: { namespace, name: 'probe', finalizers: ['example.com/audit'] } },
@@ -286,7 +286,7 @@ describe.concurrent('limits', () => {
         isChanged: ({ metadata }) => metadata.finalizers === undefined,
       },
     );
-    await suite.available(object, 120_000);
+    await suite.kube.create(etcdClusters, object);
     const saysOf = (words: RegExp) => ({
       ...ready('undone', namespace),
       holds: (seen: EtcdCluster) => {
@@ -294,11 +294,15 @@ describe.concurrent('limits', () => {
         return (reason === 'Undone' && words.test(message)) || message || 'not told';
       },
     });
-    await until('the finalizer that does not stay is told', saysOf(/finalizers/));
+    await until('the finalizer that does not stay is told', saysOf(/finalizer/));
+    await until('the cluster serves all the same', {
+      ...ready('undone', namespace),
+      holds: (seen) => condition(seen, 'Available')?.status === 'True' || 'it does not serve',
+    });
     const budget = { namespace, name: 'undone' };
     const ours = 'object.spec.unhealthyPodEvictionPolicy == "AlwaysAllow"';
     const { metadata: _, ...live } = await suite.kube.get(podDisruptionBudgets, budget);
-    await using budgets = await change(
+    await using budgets = await rewrite(
       suite.kube,
       podDisruptionBudgets,
       { ...live, metadata: { namespace, name: 'probe' } },

@@ -80,8 +80,7 @@ export function childrenRule(o: Observed): Ruling | undefined {
 function foreignDataRemedy({ cluster }: Observed, { live }: ChildState): string | undefined {
   const marks = live === undefined ? undefined : claimIdentity(live);
   if (marks?.formed !== true) return undefined;
-  const label = `${LABELS.cluster}=${cluster.metadata.name}`;
-  return `it holds the data of a formed cluster (genesis ${marks.genesis}): keep it and give this cluster another name; or, to have that data back, delete this EtcdCluster, label the claim ${label}, and create the EtcdCluster again`;
+  return `it holds the data of a formed cluster (genesis ${marks.genesis}): keep it and give this cluster another name; or, to have that data back, delete this EtcdCluster, label the claim ${LABELS.cluster}=${cluster.metadata.name}, and create the EtcdCluster again`;
 }
 
 /** No pod is made that would mount what is somebody else's. */

@@ -64,14 +64,14 @@ export async function refuse<T extends KubeObject>(
  * From when this resolves every object of the kind of `like`, in its namespace, that is created or updated and for which
  * `when` holds is changed by `patch`. Both are in CEL.
  */
-export async function change<T extends KubeObject>(
+export async function rewrite<T extends KubeObject>(
   kube: Kube,
   resource: Resource<T>,
   like: T,
-  { when, patch, isChanged }: { when: string; patch: string; isChanged(answer: T): boolean },
+  { when, patch, isChanged }: { when: string; patch: string; isChanged: (answer: T) => boolean },
 ): Promise<Policy> {
   const { namespace = '' } = like.metadata;
-  const name = `change-${resource.plural}-${namespace}`;
+  const name = `rewrite-${resource.plural}-${namespace}`;
   const { group, version, plural } = resource;
   const rule = { apiGroups: [group], apiVersions: [version], operations: ['CREATE', 'UPDATE'], resources: [plural] };
   const selected = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } };
