@@ -71,11 +71,11 @@ test('a collection is thorough at first, after growth, and until it gives little
   expect(next(93, 92), 'nothing more to give').toBe('last-resort');
   expect(next(93.9, 92), 'too little').toBeUndefined();
   expect(next(94, 92)).toBe('regular');
-  expect(next(96, 92)).toBe('regular');
-  expect(next(98.1, 92), 'more than 4 MB').toBe('last-resort');
+  expect(next(95.5, 92), 'too little again').toBeUndefined();
+  expect(next(95.6, 92), 'more than 3.5 MB in all').toBe('last-resort');
   expect(next(92, 92), 'that gave little').toBeUndefined();
   expect(next(88, 88), 'less is needed than before').toBeUndefined();
-  expect(next(92.1, 88), 'more than 4 MB again').toBe('last-resort');
+  expect(next(91.6, 88), 'more than 3.5 MB again').toBe('last-resort');
   stop.abort();
 });
 

@@ -5,7 +5,7 @@ const EVERY_MS = 10_000;
 /** Less growth than this since the last collection is not worth the next one. */
 const GROWTH_BYTES = 2e6;
 /** What a process may hold beyond what it needs: to give it back costs more than a regular collection, and the code has to be made anew. */
-const SLACK_BYTES = 4e6;
+const SLACK_BYTES = 3.5e6;
 /** Where a collection gives back as much, much was going on, and more of it will be garbage soon. */
 const MUCH_BYTES = 8e6;
 /** A process that worked for more than this part of the time has more urgent things to do, until it has grown by this much. */
@@ -14,10 +14,11 @@ const URGENT_BYTES = 128e6;
 
 /**
  * Collects garbage when the process has grown by 2 MB, which it looks at every ten seconds: a closed HTTP/2 stream keeps
- * 20 KB outside of the heap until its object is collected, which V8 alone does after thousands of them. Once it has grown
- * by 4 MB everything that can be spared is given back, also compiled code: that takes long, and what runs next has to make
- * the code anew. A busy process collects once it has grown by 128 MB, and never thoroughly: where many others want the
- * processors too, it would stand still for seconds, and lose the Lease. Does nothing unless Node runs with `--expose-gc`.
+ * 20 KB outside of the heap until its object is collected, which V8 alone does after thousands of them. Once it holds
+ * 3.5 MB more than it needs, everything that can be spared is given back, also compiled code: that takes long, and what runs
+ * next has to make the code anew. A busy process collects once it has grown by 128 MB, and never thoroughly: where many
+ * others want the processors too, it would stand still for seconds, and lose the Lease. Does nothing unless Node runs with
+ * `--expose-gc`.
  */
 export function collectGarbage(signal: AbortSignal): void {
   const { gc } = globalThis;
@@ -34,8 +35,8 @@ export function collectGarbage(signal: AbortSignal): void {
     const before = process.memoryUsage.rss();
     [least, last] = [Math.min(least, before), Math.min(last, before)];
     const grown = busy ? URGENT_BYTES : least === 0 ? 0 : GROWTH_BYTES;
-    if (before < last + grown) return;
     const thorough = !busy && before > least + SLACK_BYTES;
+    if (!thorough && before < last + grown) return;
     gc({ type: 'major', execution: 'sync', flavor: thorough ? 'last-resort' : 'regular' });
     const after = process.memoryUsage.rss();
     least = thorough ? (before - after > MUCH_BYTES ? 0 : after) : Math.min(least, after);
