@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MemberClient } from '../../src/etcd/client.ts';
 import { SnapshotVerifier } from '../../src/etcd/snapshot.ts';
+import { until } from '../e2e/harness/until.ts';
 import { LocalCluster } from './etcd/local-cluster.ts';
 
 const run = promisify(execFile);
@@ -32,6 +33,7 @@ function altered(change: (chunk: Buffer, position: number) => Buffer): Transform
 describe.each(['3.5', '3.6', '3.7'])('a snapshot from etcd %s', (minor) => {
   let cluster: LocalCluster;
   let client: MemberClient;
+  const storageVersion = minor === '3.5' ? '' : `${minor}.0`;
 
   beforeAll(async () => {
     cluster = await LocalCluster.start(minor);
@@ -40,6 +42,16 @@ describe.each(['3.5', '3.6', '3.7'])('a snapshot from etcd %s', (minor) => {
     for (let i = 0; i < VALUES; i += 1) await user.put(`k${i}`).value(Buffer.alloc(VALUE_BYTES, i));
     user.close();
     await client.read();
+    // etcd stores its version some moments after its start; a snapshot that comes before has none.
+    await until('the database tells its version', {
+      within: 30_000,
+      read: async () => {
+        const stream = await client.snapshot();
+        stream.destroy();
+        return stream.storageVersion;
+      },
+      holds: (told) => told === storageVersion || `it is "${told}"`,
+    });
   });
 
   afterAll(async () => {
@@ -54,7 +66,7 @@ describe.each(['3.5', '3.6', '3.7'])('a snapshot from etcd %s', (minor) => {
     expect(verifier).toMatchObject({ ok: true, size: stream.announcedSize });
     expect(verifier.sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(verifier.size).toBeGreaterThan(VALUES * VALUE_BYTES);
-    expect(stream.storageVersion).toBe(minor === '3.5' ? '' : `${minor}.0`);
+    expect(stream.storageVersion).toBe(storageVersion);
     const { stdout } = await run(path.join(cluster.bin, 'etcdutl'), ['snapshot', 'status', file, '-w', 'json']);
     expect(JSON.parse(stdout)).toMatchObject({ revision: VALUES + 1 });
   });
