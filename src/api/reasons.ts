@@ -39,7 +39,7 @@ const PROGRESS = {
   CertificatesPending: r(
     'Available (EtcdCluster), Ready, Reconciling, Stalled (EtcdBackup)',
     'A client certificate is not there yet; a cluster waits for it only the first time.',
-    'Wait. Stalled: set spec.paused to false, or bring back the authority that the message names.',
+    'Wait. Stalled: do what the message says, such as to set spec.paused to false or to bring back an authority.',
   ),
   Pending: r('TLSReady', 'Certificates are not issued yet.', 'Wait.'),
 };

@@ -18,7 +18,7 @@ import type { KeyCertificate } from '../tls/authority.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { absence, repair } from './drift.ts';
 import { foreignness, isLeftOver, isMember } from './foreign.ts';
-import { claimIdentity, decodeIdentity, encodeIdentity, type Identity } from './identity.ts';
+import { claimIdentity, decodeIdentity, encodeIdentity, type Identity, isMarkedFormed } from './identity.ts';
 import type { ChildState, Observed, Obsolete, SecretState } from './observed.ts';
 import {
   authoritySecretName,
@@ -111,7 +111,7 @@ async function recordIdentity(
   const { cluster, identity: before } = o;
   // The cache may not show yet that a claim is marked: from then on its genesis is never given up.
   const renewed = before !== undefined && before.genesis !== step.identity.genesis;
-  if (renewed && (await isMarkedFormed(deps, cluster, before.genesis, signal))) return;
+  if (renewed && (await isLiveMarked(deps, cluster, before.genesis, signal))) return;
   const config: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -242,12 +242,12 @@ async function nudgeStatefulSet(deps: ActorDeps, set: KubeObject, value: string,
   deps.own.note(statefulSets, await deps.client.patch(statefulSets, ref, patch, { signal }));
 }
 
-async function isMarkedFormed(deps: ActorDeps, cluster: EtcdCluster, genesis: string, signal: AbortSignal) {
+async function isLiveMarked(deps: ActorDeps, cluster: EtcdCluster, genesis: string, signal: AbortSignal) {
   const { namespace, name } = cluster.metadata;
   const selected = { namespace, labelSelector: `${LABELS.cluster}=${name}` };
   const claims = await deps.client.list(persistentVolumeClaims, selected, { signal });
   for (const claim of claims) deps.own.note(persistentVolumeClaims, claim);
-  return claims.map(claimIdentity).some((m) => m?.formed === true && m.genesis === genesis);
+  return isMarkedFormed(claims, genesis);
 }
 
 /** As it is now; undefined when there is none of this EtcdCluster. */
@@ -279,7 +279,7 @@ async function deleteReplaceableClaim(deps: ActorDeps, cluster: EtcdCluster, cla
   deps.own.note(persistentVolumeClaims, live);
   const genesis = claimIdentity(live)?.genesis;
   // Unmarked, it is data all the same if another claim of its genesis is marked: a late mark may have come meanwhile.
-  if (genesis !== undefined && (await isMarkedFormed(deps, cluster, genesis, signal))) return;
+  if (genesis !== undefined && (await isLiveMarked(deps, cluster, genesis, signal))) return;
   if (isReplaceable(live, cluster, record)) await remove(deps, persistentVolumeClaims, live, signal);
 }
 

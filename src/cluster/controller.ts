@@ -9,21 +9,21 @@ import type { ClientPool } from '../etcd/pool.ts';
 import type { KubeClient } from '../runtime/client.ts';
 import { isNamespaceGoing, KubeError } from '../runtime/errors.ts';
 import type { EventRecorder } from '../runtime/events.ts';
-import { failingMs, isLasting, isRefused } from '../runtime/failing.ts';
+import { failingMs, isLasting } from '../runtime/failing.ts';
 import type { KubeObject } from '../runtime/json.ts';
 import type { Key, Manager, Outcome, ReconcileContext, WatchedStore } from '../runtime/manager.ts';
 import type { Pod } from '../runtime/resources.ts';
 import type { KeyPool } from '../tls/keys.ts';
 import { type ActorDeps, act } from './act.ts';
 import { finalizerDue, finishDeletion, updateFinalizer } from './deletion.ts';
+import { failureAmong, failureOf, type Held, heldBy, isAnswered, isConflict, refusal, undone } from './held.ts';
 import { deletingStatus, failedStatus, invalidStatus, unseenStatus } from './heldstatus.ts';
 import type { Identity } from './identity.ts';
 import { formedWith, type Meant, type ObserverDeps, observe, withEtcd } from './observe.ts';
 import type { ClusterStores } from './observechildren.ts';
 import type { Observed } from './observed.ts';
 import { OwnWrites } from './ownwrites.ts';
-import { type IsHeld, objectStep, plan, worstFirst } from './plan.ts';
-import { refusalOf } from './refusals.ts';
+import { objectStep, plan, worstFirst } from './plan.ts';
 import { RefusedPods } from './refusedpods.ts';
 import { authoritySecretName, clientSecretNames } from './render/certificates.ts';
 import { isWell } from './rules/health.ts';
@@ -334,50 +334,8 @@ function standingOf({ status }: EtcdCluster) {
   return { ready: of('Ready'), stalled: of('Stalled')?.status === 'True' };
 }
 
-/** A step that cannot be done in this pass: it was refused, failed, or is undone at once. */
-interface Held {
-  readonly step: Step;
-  /** Absent where it will probably pass by itself. */
-  readonly finding?: Finding | undefined;
-  readonly error?: unknown;
-}
-
-const heldBy =
-  (held: readonly Held[]): IsHeld =>
-  ({ message }) =>
-    held.some((h) => h.step.message === message);
-
-const failureAmong = (held: readonly Held[]): unknown => held.find((h) => h.error !== undefined)?.error;
-
 /** A formed cluster needs no order of its parts: what cannot be done does not keep the rest from being put back. */
 const mayGoOn = ({ identity }: Observed): boolean => identity?.phase === 'Formed';
-
-/** The API server is there, and asking it for something else costs no deadline. */
-const isAnswered = (error: unknown): boolean =>
-  error instanceof KubeError && (isRefused(error) || (error.status !== undefined && !isConflict(error)));
-
-const isConflict = (error: unknown): boolean => error instanceof KubeError && error.class === 'conflict';
-
-/** Somebody changes it back at once, as an admission policy does. */
-const undone = (what: string): Finding => ({
-  kind: 'blocked',
-  reason: 'Undone',
-  message: `${what}: done, and undone at once by somebody, such as an admission policy`,
-});
-
-/** What a write that was refused, or goes on failing, has to say; undefined while it will probably pass by itself. */
-function failureOf(step: Step, error: unknown, forMs: number | undefined): Finding | undefined {
-  if (!(error instanceof KubeError) || error.code === 'Fenced') return undefined;
-  const refused = isRefused(error);
-  if (!refused && !isLasting(error, forMs)) return undefined;
-  const why = `${step.message}: ${error.message}`;
-  return refused ? refusal(error, why) : { kind: 'blocked', reason: 'ReconcileFailed', message: why };
-}
-
-function refusal(error: Pick<KubeError, 'code' | 'message'>, what: string): Finding {
-  const { reason, remedy } = refusalOf(error);
-  return { kind: 'blocked', reason, message: `${what}; ${remedy}` };
-}
 
 const ageMs = ({ metadata }: KubeObject, now: Date): number =>
   now.getTime() - Date.parse(metadata.creationTimestamp ?? '');

@@ -128,6 +128,10 @@ export function claimIdentity(claim: PersistentVolumeClaim): ClaimIdentity | und
   };
 }
 
+/** True once any claim of this genesis is marked as formed: it is never given up from then on. */
+export const isMarkedFormed = (claims: readonly PersistentVolumeClaim[], genesis: string): boolean =>
+  claims.map(claimIdentity).some((m) => m?.formed === true && m.genesis === genesis);
+
 export type Recovered =
   | { readonly kind: 'none' }
   | {

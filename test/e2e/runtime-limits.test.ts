@@ -75,6 +75,17 @@ function missingRight(object: EtcdCluster): string | undefined {
   return found?.status === 'False' && found.message?.includes('forbidden') ? found.message : undefined;
 }
 
+/** Deletes the StatefulSet without its pods, and waits for its successor. */
+async function setReturns(ref: { namespace: string; name: string }): Promise<void> {
+  const set = await suite.kube.get(statefulSets, ref);
+  await suite.kube.delete(statefulSets, ref, { propagationPolicy: 'Orphan' });
+  await until('the StatefulSet is back', {
+    within: 10_000,
+    read: () => suite.kube.find(statefulSets, ref),
+    holds: (found) => found !== undefined && found.metadata.uid !== set.metadata.uid,
+  });
+}
+
 describe.concurrent('limits', () => {
   test('14. 20 s of latency on one namespace do not delay the clusters of another', async () => {
     const [slow = '', quick = ''] = suite.namespaces;
@@ -248,13 +259,7 @@ describe.concurrent('limits', () => {
       holds: (seen) => missingRight(seen) !== undefined,
     });
     // What comes later in the plan than the budget is put back all the same.
-    const set = await suite.kube.get(statefulSets, budget);
-    await suite.kube.delete(statefulSets, budget, { propagationPolicy: 'Orphan' });
-    await until('the StatefulSet is back', {
-      within: 10_000,
-      read: () => suite.kube.find(statefulSets, budget),
-      holds: (found) => found !== undefined && found.metadata.uid !== set.metadata.uid,
-    });
+    await setReturns(budget);
     await patch(without);
     await suite.proxy.rule({ verb: 'watch', namespace, resource: BUDGETS }, { kind: 'cut' });
     await until('the missing right to watch is in a condition', {
@@ -314,13 +319,7 @@ describe.concurrent('limits', () => {
     );
     await suite.kube.delete(podDisruptionBudgets, budget);
     await until('the budget that is changed at once is told', saysOf(/PodDisruptionBudget undone/));
-    const set = await suite.kube.get(statefulSets, budget);
-    await suite.kube.delete(statefulSets, budget, { propagationPolicy: 'Orphan' });
-    await until('the StatefulSet is back', {
-      within: 10_000,
-      read: () => suite.kube.find(statefulSets, budget),
-      holds: (found) => found !== undefined && found.metadata.uid !== set.metadata.uid,
-    });
+    await setReturns(budget);
     await clusters.lift();
     await budgets.lift();
     const healed = await until('nothing is in the way', {

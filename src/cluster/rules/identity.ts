@@ -2,7 +2,7 @@
 // Rules on the identity record: draw it once, bring it back from the claims, draw it anew while nothing was formed.
 import { ANNOTATIONS, childNames } from '../../api/names.ts';
 import { edits, formationOf } from '../formation.ts';
-import { claimIdentity, drawIdentity, type Identity } from '../identity.ts';
+import { claimIdentity, drawIdentity, type Identity, isMarkedFormed } from '../identity.ts';
 import type { MemberView, Observed } from '../observed.ts';
 import { foreignRuling } from './foreign.ts';
 import { lostData } from './health.ts';
@@ -49,9 +49,7 @@ export function identityRule(o: Observed): Ruling | undefined {
 export function reformRule(o: Observed): Ruling | undefined {
   if (o.identity === undefined || o.identity.phase === 'Formed') return undefined;
   // One step before it counts as formed: that step comes first, and the edit is one of a formed cluster then.
-  const { genesis } = o.identity;
-  const marks = o.claims.map(claimIdentity);
-  if (marks.some((m) => m?.formed === true && m.genesis === genesis)) return undefined;
+  if (isMarkedFormed(o.claims, o.identity.genesis)) return undefined;
   const why = cause(o, o.identity);
   if (why === undefined) return undefined;
   const drawn = drawIdentity(o.cluster.metadata.name, formationOf(o.spec));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules from the first start of the members to the proof that none of them can ever start empty again.
 import { ANNOTATIONS } from '../../api/names.ts';
-import type { PersistentVolumeClaim, Pod } from '../../runtime/resources.ts';
+import type { Pod } from '../../runtime/resources.ts';
 import { isLeftOver } from '../foreign.ts';
-import { claimIdentity, type Identity, isSealed, sealMembers } from '../identity.ts';
+import { claimIdentity, type Identity, isMarkedFormed, isSealed, sealMembers } from '../identity.ts';
 import type { MemberView, Observed } from '../observed.ts';
 import { certificateNeeds } from '../render/certificates.ts';
 import { type MemberFiles, renderMemberFiles } from '../render/memberfile.ts';
@@ -100,7 +100,7 @@ function sealOf(o: Observed, record: Identity, names: readonly string[]): Seal |
 function sealed(o: Observed): Ruling {
   if (o.identity === undefined || o.files === undefined) return {};
   // Whoever marked it had seen all of this; since then a member may have been lost for good.
-  if (o.claims.some((c) => isFormed(c, o.identity?.genesis))) return { step: formStep(o, o.identity) };
+  if (isMarkedFormed(o.claims, o.identity.genesis)) return { step: formStep(o, o.identity) };
   const unproven = o.members.filter((m) => m.provenFile !== o.files?.proofs[m.name]);
   if (unproven.length > 0) return nudgeAgain(o, unproven);
   const problem = membershipProblem(o);
@@ -110,11 +110,6 @@ function sealed(o: Observed): Ruling {
   }
   return { step: formStep(o, o.identity) };
 }
-
-const isFormed = (claim: PersistentVolumeClaim, genesis: string | undefined): boolean => {
-  const marks = claimIdentity(claim);
-  return marks?.formed === true && marks.genesis === genesis;
-};
 
 function formStep(o: Observed, record: Identity): Step {
   const unmarked = o.children.filter(
